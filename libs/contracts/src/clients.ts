@@ -1,0 +1,133 @@
+/** Clients (service accounts), tokens, quotas and the audit log. */
+import { z } from 'zod';
+import { Id, Name, Timestamp, pageOf, pageQuery } from './common.js';
+import { GrantableScope } from './scopes.js';
+
+export const ClientParams = z.object({ client_id: z.string().min(1).max(255) });
+export const Client = z
+  .object({
+    id: Id,
+    client_id: z.string().describe('What the client signs in with'),
+    name: Name,
+    scopes: z.array(GrantableScope),
+    disabled_at: Timestamp.nullable(),
+    secret_rotated_at: Timestamp,
+    created_at: Timestamp,
+  })
+  .meta({ id: 'Client' });
+export type Client = z.infer<typeof Client>;
+export const ClientWithSecret = Client.extend({
+  client_secret: z.string().describe('Shown this one time'),
+}).meta({ id: 'ClientWithSecret' });
+export const CreateClient = z.strictObject({
+  name: Name,
+  client_id: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9._-]{2,127}$/, 'must be 3 to 128 of a-z, 0-9, ".", "_" and "-"')
+    .optional()
+    .describe('Default: made up'),
+  scopes: z.array(GrantableScope).min(1).max(200),
+});
+export const ListClients = z.strictObject({ ...pageQuery });
+export const ClientPage = pageOf(Client);
+
+/** RFC 6749 §4.4; client id and secret in the body or as HTTP Basic. */
+export const TokenRequest = z.object({
+  grant_type: z.literal('client_credentials'),
+  client_id: z.string().max(255).optional(),
+  client_secret: z.string().max(1_024).optional(),
+  scope: z.string().max(8_192).optional().describe('A subset of the client’s scopes, separated by spaces'),
+});
+export const TokenResponse = z
+  .object({
+    access_token: z.string(),
+    token_type: z.literal('Bearer'),
+    expires_in: z.int().describe('Seconds'),
+    scope: z.string(),
+  })
+  .meta({ id: 'TokenResponse' });
+export type TokenResponse = z.infer<typeof TokenResponse>;
+
+/** A public key, RFC 7517. */
+export const Jwk = z
+  .object({
+    kid: z.string(),
+    kty: z.enum(['RSA', 'EC']),
+    alg: z.enum(['RS256', 'ES256']),
+    use: z.literal('sig'),
+    n: z.string().optional(),
+    e: z.string().optional(),
+    crv: z.string().optional(),
+    x: z.string().optional(),
+    y: z.string().optional(),
+  })
+  .meta({ id: 'Jwk' });
+export type Jwk = z.infer<typeof Jwk>;
+export const Jwks = z.object({ keys: z.array(Jwk) }).meta({ id: 'Jwks' });
+export type Jwks = z.infer<typeof Jwks>;
+
+/** Claims of a token that the registry issued. `sub` is `client:<client_id>`, `node:<id>` or `gateway:<id>`. */
+export const TokenClaims = z.object({
+  iss: z.string(),
+  aud: z.union([z.string(), z.array(z.string())]),
+  sub: z.string().min(1),
+  scope: z.string().default(''),
+  iat: z.number(),
+  exp: z.number(),
+  jti: z.string().optional(),
+  client_id: z.string().optional(),
+});
+export type TokenClaims = z.infer<typeof TokenClaims>;
+
+export const QuotaParams = z.object({ quota_id: Id });
+/** A limit on requests in a calendar window (UTC). Each client has its own count when `client_id` is null and `per_client` is true. */
+export const Quota = z
+  .object({
+    id: Id,
+    name: z.string().describe('Short; shown in the RateLimit headers'),
+    client_id: z.string().nullable().describe('null: every client'),
+    endpoint: Name.nullable().describe('null: all endpoints together'),
+    window: z.enum(['minute', 'day']),
+    limit: z.int().min(0),
+    per_client: z.boolean().describe('Count each client apart, or all together'),
+    created_at: Timestamp,
+    updated_at: Timestamp,
+  })
+  .meta({ id: 'Quota' });
+export type Quota = z.infer<typeof Quota>;
+export const CreateQuota = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'must be a short lower-case word'),
+  client_id: z.string().max(255).nullable().default(null),
+  endpoint: Name.nullable().default(null),
+  window: z.enum(['minute', 'day']),
+  limit: z.int().min(0).max(9_007_199_254_740_991),
+  per_client: z.boolean().default(true),
+});
+export const UpdateQuota = z.strictObject({ limit: z.int().min(0).max(9_007_199_254_740_991) });
+export const ListQuotas = z.strictObject({
+  ...pageQuery,
+  client_id: z.string().max(255).optional(),
+  endpoint: Name.optional(),
+});
+export const QuotaPage = pageOf(Quota);
+
+export const AuditEntry = z
+  .object({
+    id: Id,
+    at: Timestamp,
+    actor: z.string(),
+    action: z.string().describe('`noun.verb`'),
+    subject: z.string().describe('What was changed, as a path: `models/iris/versions/2`'),
+    before: z.unknown(),
+    after: z.unknown(),
+    request_id: z.string().nullable(),
+  })
+  .meta({ id: 'AuditEntry' });
+export type AuditEntry = z.infer<typeof AuditEntry>;
+export const ListAudit = z.strictObject({
+  ...pageQuery,
+  actor: z.string().max(300).optional(),
+  action: z.string().max(100).optional(),
+  subject_prefix: z.string().max(600).optional(),
+});
+export const AuditPage = pageOf(AuditEntry);

@@ -1,0 +1,77 @@
+/** Endpoints and their traffic. */
+import { z } from 'zod';
+import { AliasName, Id, Name, Timestamp, VersionNumber, pageOf, pageQuery } from './common.js';
+
+export const EndpointParams = z.object({ endpoint: Name });
+
+/** A version by number, or by alias (followed when the alias moves). */
+export const VersionRef = z.union([VersionNumber, AliasName]);
+export type VersionRef = z.infer<typeof VersionRef>;
+
+const HeaderName = z
+  .string()
+  .max(128)
+  .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'must be a header name')
+  .transform((name) => name.toLowerCase());
+
+export const TrafficRule = z
+  .strictObject({
+    header: HeaderName.describe('Case-insensitive'),
+    value: z.string().max(1_024).describe('Compared exactly'),
+    version: VersionRef,
+  })
+  .meta({ id: 'TrafficRule' });
+
+export const TrafficWeight = z
+  .strictObject({ version: VersionRef, weight: z.number().min(0).max(1_000_000) })
+  .meta({ id: 'TrafficWeight' });
+
+/** Rules are tried in order; what no rule takes is split by weight. Weights are relative and need not add up to 100. */
+export const Traffic = z
+  .strictObject({
+    rules: z.array(TrafficRule).max(100).default([]),
+    split: z
+      .array(TrafficWeight)
+      .max(50)
+      .refine(
+        (split) => split.length === 0 || split.some((share) => share.weight > 0),
+        'needs a weight above 0',
+      )
+      .refine(
+        (split) => new Set(split.map((share) => share.version)).size === split.length,
+        'names a version twice',
+      ),
+    sticky: z
+      .discriminatedUnion('by', [
+        z.strictObject({ by: z.literal('header'), name: HeaderName }),
+        z.strictObject({ by: z.literal('claim'), name: z.string().min(1).max(128) }),
+      ])
+      .nullable()
+      .default(null)
+      .describe('Callers with the same key stay on the same version'),
+  })
+  .meta({ id: 'Traffic' });
+export type Traffic = z.infer<typeof Traffic>;
+
+export const Endpoint = z
+  .object({
+    id: Id,
+    name: Name,
+    model: Name,
+    traffic: Traffic,
+    revision: z.int().min(1).describe('Also the ETag; send it back as If-Match to change the traffic'),
+    updated_at: Timestamp,
+    updated_by: z.string(),
+  })
+  .meta({ id: 'Endpoint' });
+export type Endpoint = z.infer<typeof Endpoint>;
+
+export const CreateEndpoint = z.strictObject({ name: Name, model: Name, traffic: Traffic.optional() });
+export const ListEndpoints = z.strictObject({ ...pageQuery, model: Name.optional() });
+export const EndpointPage = pageOf(Endpoint);
+
+export const TrafficRevision = z
+  .object({ revision: z.int(), traffic: Traffic, created_at: Timestamp, created_by: z.string() })
+  .meta({ id: 'TrafficRevision' });
+export const TrafficHistory = pageOf(TrafficRevision);
+export const HistoryQuery = z.strictObject({ ...pageQuery });

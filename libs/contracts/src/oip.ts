@@ -1,0 +1,31 @@
+/** Bodies of the Open Inference Protocol v2 over REST. Tensor data is not described here: a runner decodes it. */
+import { z } from 'zod';
+import { TensorSpec } from './tensors.js';
+
+export const ServerMetadata = z.object({
+  name: z.string(),
+  version: z.string(),
+  extensions: z.array(z.string()),
+});
+export type ServerMetadata = z.infer<typeof ServerMetadata>;
+
+export const ModelMetadata = z.object({
+  name: z.string(),
+  versions: z.array(z.string()).optional(),
+  platform: z.string(),
+  inputs: z.array(TensorSpec),
+  outputs: z.array(TensorSpec),
+});
+export type ModelMetadata = z.infer<typeof ModelMetadata>;
+
+/** The error body of every inference path; the stable code is in the `x-sluice-code` header. */
+export const InferenceError = z.object({ error: z.string() });
+export type InferenceError = z.infer<typeof InferenceError>;
+
+/** Headers that Sluice's own programs add; a caller's copies are dropped. */
+export const sluiceHeaders = {
+  requestId: 'x-request-id',
+  version: 'x-sluice-version',
+  deadlineMs: 'x-sluice-deadline-ms',
+  node: 'x-sluice-node',
+} as const;

@@ -1,0 +1,54 @@
+/** The immutable routing table that the registry publishes and gateways follow. */
+import { z } from 'zod';
+import { AliasName, Id, Name, VersionNumber } from './common.js';
+import { Jwks, Quota } from './clients.js';
+import { Traffic } from './endpoints.js';
+
+export const SnapshotReplica = z.object({ node_id: Id, address: z.url() });
+export type SnapshotReplica = z.infer<typeof SnapshotReplica>;
+
+export const SnapshotVersion = z.object({
+  version: VersionNumber,
+  default_timeout_ms: z.int(),
+  replicas: z.array(SnapshotReplica).describe('READY replicas on nodes that hold their lease'),
+});
+export type SnapshotVersion = z.infer<typeof SnapshotVersion>;
+
+/** Only READY, unarchived versions are listed. */
+export const SnapshotModel = z.object({
+  name: Name,
+  aliases: z.record(AliasName, VersionNumber),
+  versions: z.array(SnapshotVersion),
+});
+export type SnapshotModel = z.infer<typeof SnapshotModel>;
+
+export const SnapshotEndpoint = z.object({ name: Name, model: Name, traffic: Traffic });
+export type SnapshotEndpoint = z.infer<typeof SnapshotEndpoint>;
+
+export const SnapshotQuota = Quota.pick({
+  id: true,
+  name: true,
+  client_id: true,
+  endpoint: true,
+  window: true,
+  limit: true,
+  per_client: true,
+});
+export type SnapshotQuota = z.infer<typeof SnapshotQuota>;
+
+export const Snapshot = z
+  .object({
+    revision: z.int().describe('Grows with every change; equal revisions mean equal contents'),
+    issuer: z.string(),
+    audience: z.string(),
+    jwks: Jwks,
+    disabled_clients: z.array(z.string()).describe('client_ids whose tokens are refused'),
+    models: z.array(SnapshotModel),
+    endpoints: z.array(SnapshotEndpoint),
+    quotas: z.array(SnapshotQuota),
+  })
+  .meta({ id: 'Snapshot' });
+export type Snapshot = z.infer<typeof Snapshot>;
+
+/** Server-sent events of `GET /api/v1/snapshot/stream`: event `snapshot`, data a whole Snapshot, id its revision; a comment line every 5 s. */
+export const snapshotEvent = 'snapshot';

@@ -1,0 +1,76 @@
+/** The one description of the database: explicit entity list, never `synchronize`. */
+import { DataSource } from 'typeorm';
+import type { DataSourceOptions } from 'typeorm';
+import { AuditEntryEntity, ClientEntity, QuotaEntity, SigningKeyEntity } from './entities/client.entity.js';
+import { EndpointEntity, TrafficRevisionEntity, TrafficTargetEntity } from './entities/endpoint.entity.js';
+import { ModelEntity } from './entities/model.entity.js';
+import { NodeEntity, ReplicaEntity, SnapshotStateEntity } from './entities/node.entity.js';
+import {
+  ExperimentEntity,
+  LatestMetricEntity,
+  MetricEntity,
+  RunEntity,
+  RunParamEntity,
+  RunTagEntity,
+} from './entities/run.entity.js';
+import {
+  AliasEntity,
+  ArtifactEntity,
+  ConfigRevisionEntity,
+  VersionEntity,
+  VersionFileEntity,
+} from './entities/version.entity.js';
+
+export const entities = [
+  ModelEntity,
+  VersionEntity,
+  ArtifactEntity,
+  VersionFileEntity,
+  ConfigRevisionEntity,
+  AliasEntity,
+  EndpointEntity,
+  TrafficTargetEntity,
+  TrafficRevisionEntity,
+  NodeEntity,
+  ReplicaEntity,
+  SnapshotStateEntity,
+  ClientEntity,
+  SigningKeyEntity,
+  QuotaEntity,
+  AuditEntryEntity,
+  ExperimentEntity,
+  RunEntity,
+  RunParamEntity,
+  RunTagEntity,
+  MetricEntity,
+  LatestMetricEntity,
+];
+
+export interface DatabaseSettings {
+  /** `postgres://user:password@host:port/database` */
+  readonly url: string;
+  /** Connections that this process may hold. */
+  readonly maxConnections: number;
+  /** Shown in pg_stat_activity. */
+  readonly applicationName: string;
+  readonly migrations?: NonNullable<DataSourceOptions['migrations']>;
+}
+
+/** Options for `new DataSource` and for Nest's TypeOrmModule. A statement that runs longer than 30 s is ended by the server. */
+export function dataSourceOptions(settings: DatabaseSettings): DataSourceOptions {
+  return {
+    type: 'postgres',
+    url: settings.url,
+    entities,
+    ...(settings.migrations ? { migrations: settings.migrations } : {}),
+    migrationsTableName: 'schema_migrations',
+    synchronize: false,
+    applicationName: settings.applicationName,
+    poolSize: settings.maxConnections,
+    connectTimeoutMS: 5_000,
+    extra: { statement_timeout: 30_000, idle_in_transaction_session_timeout: 60_000 },
+  };
+}
+
+export const createDataSource = (settings: DatabaseSettings): DataSource =>
+  new DataSource(dataSourceOptions(settings));

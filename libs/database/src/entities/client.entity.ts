@@ -1,0 +1,97 @@
+import type { AuditEntry, Jwk, Quota } from '#contracts/clients';
+import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn, Unique } from 'typeorm';
+import { bigint, instant, json, nullableInstant, nullableJson } from '../columns.js';
+import { EndpointEntity } from './endpoint.entity.js';
+
+@Entity('clients')
+@Unique('clients_client_id_key', ['client_id'])
+export class ClientEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'clients_pkey' })
+  id!: string;
+  @Column('text')
+  client_id!: string;
+  @Column('text')
+  name!: string;
+  /** scrypt, with its parameters and salt in the text. */
+  @Column('text')
+  secret_hash!: string;
+  @Column('text', { array: true })
+  scopes!: string[];
+  @Column(nullableInstant)
+  disabled_at!: Date | null;
+  @Column(instant)
+  secret_rotated_at!: Date;
+  @Column(instant)
+  created_at!: Date;
+}
+
+@Entity('signing_keys')
+@Check('signing_keys_algorithm_check', `"algorithm" IN ('RS256', 'ES256')`)
+export class SigningKeyEntity {
+  @PrimaryColumn('text', { primaryKeyConstraintName: 'signing_keys_pkey' })
+  kid!: string;
+  @Column('text')
+  algorithm!: Jwk['alg'];
+  @Column(json)
+  public_jwk!: Jwk;
+  @Column('text')
+  private_pem!: string;
+  @Column(instant)
+  created_at!: Date;
+  /** Signs nothing any more; still published until its last token has ended. */
+  @Column(nullableInstant)
+  retired_at!: Date | null;
+}
+
+@Entity('quotas')
+@Unique('quotas_name_key', ['name'])
+@Index('quotas_client_idx', ['client_id'])
+@Index('quotas_endpoint_idx', ['endpoint'])
+@Check('quotas_window_check', `"window" IN ('minute', 'day')`)
+@Check('quotas_limit_check', '"limit" >= 0')
+@ForeignKey(() => ClientEntity, ['client_id'], ['client_id'], { name: 'quotas_client_fkey' })
+@ForeignKey(() => EndpointEntity, ['endpoint'], ['name'], { name: 'quotas_endpoint_fkey' })
+export class QuotaEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'quotas_pkey' })
+  id!: string;
+  @Column('text')
+  name!: string;
+  @Column('text', { nullable: true })
+  client_id!: string | null;
+  @Column('text', { nullable: true })
+  endpoint!: string | null;
+  @Column('text')
+  window!: Quota['window'];
+  @Column(bigint)
+  limit!: number;
+  @Column('boolean', { default: true })
+  per_client!: boolean;
+  @Column(instant)
+  created_at!: Date;
+  @Column(instant)
+  updated_at!: Date;
+}
+
+/** Written in the transaction of the change itself, never changed after. UUIDv7 ids are in the order of time. */
+@Entity('audit_entries')
+@Index('audit_entries_actor_idx', ['actor', 'id'])
+@Index('audit_entries_action_idx', ['action', 'id'])
+@Index('audit_entries_subject_idx', ['subject', 'id'])
+export class AuditEntryEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'audit_entries_pkey' })
+  id!: string;
+  @Column(instant)
+  at!: Date;
+  @Column('text')
+  actor!: string;
+  @Column('text')
+  action!: string;
+  @Column('text')
+  subject!: string;
+  @Column(nullableJson)
+  before!: AuditEntry['before'];
+  @Column(nullableJson)
+  after!: AuditEntry['after'];
+  @Column('text', { nullable: true })
+  request_id!: string | null;
+}

@@ -1,0 +1,82 @@
+/**
+ * Changes and their audit entry in one transaction. A change to routing raises the snapshot's revision in that same
+ * transaction and notifies `sluice_routing`, which PostgreSQL delivers only if it commits.
+ */
+import type { DataSource, EntityManager } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+
+/** Who makes a change: `client:<client_id>`, `node:<id>`, `gateway:<id>` or `system`. */
+export interface Actor {
+  readonly subject: string;
+  readonly requestId: string | undefined;
+}
+
+export interface AuditRecord {
+  /** `noun.verb` */
+  readonly action: string;
+  /** What was changed, as a path: `models/iris/versions/2`. */
+  readonly subject: string;
+  readonly before?: unknown;
+  readonly after?: unknown;
+}
+
+export interface WriteContext {
+  readonly manager: EntityManager;
+  /** Adds an entry to the audit log. */
+  audit(record: AuditRecord): Promise<void>;
+  /** The routing table is another one after this transaction. */
+  routingChanged(): void;
+}
+
+/** PostgreSQL NOTIFY channels. */
+export const channels = { routing: 'sluice_routing', assignments: 'sluice_assignments' } as const;
+
+/** Runs changes in transactions (READ COMMITTED). Any exception rolls back all of it. */
+export class Transactions {
+  constructor(readonly dataSource: DataSource) {}
+
+  async write<T>(actor: Actor, work: (tx: WriteContext) => Promise<T>): Promise<T> {
+    return this.dataSource.transaction(async (manager) => {
+      let routing = false;
+      const result = await work({
+        manager,
+        audit: (record) => insertAudit(manager, actor, record),
+        routingChanged: () => {
+          routing = true;
+        },
+      });
+      // Last, because the row lock that orders routing changes is held until the commit.
+      if (routing) await raiseRoutingRevision(manager);
+      return result;
+    });
+  }
+}
+
+async function insertAudit(manager: EntityManager, actor: Actor, record: AuditRecord): Promise<void> {
+  await manager.query(
+    `INSERT INTO audit_entries (id, at, actor, action, subject, before, after, request_id)
+     VALUES ($1, now(), $2, $3, $4, $5, $6, $7)`,
+    [
+      uuidv7(),
+      actor.subject,
+      record.action,
+      record.subject,
+      toJson(record.before),
+      toJson(record.after),
+      actor.requestId ?? null,
+    ],
+  );
+}
+
+const toJson = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
+
+async function raiseRoutingRevision(manager: EntityManager): Promise<void> {
+  await manager.query(
+    `WITH raised AS (
+       INSERT INTO snapshot_state (id, revision) VALUES (1, 1)
+       ON CONFLICT (id) DO UPDATE SET revision = snapshot_state.revision + 1
+       RETURNING revision)
+     SELECT pg_notify($1, revision::text) FROM raised`,
+    [channels.routing],
+  );
+}
