@@ -30,16 +30,19 @@ export interface ClientOptions {
   readonly fetch?: typeof fetch | undefined;
 }
 
-type Present<T> = { [K in keyof T as T[K] extends undefined ? never : K]: T[K] };
 interface CallExtras {
   readonly headers?: Record<string, string>;
   readonly signal?: AbortSignal;
 }
-type Required0<T> = Present<T> & CallExtras;
+/** Parts that the route has; a part whose every field has a default may be left out. */
+type Parts<T> = {
+  readonly [K in keyof T as T[K] extends undefined ? never : object extends T[K] ? never : K]: T[K];
+} & {
+  readonly [K in keyof T as T[K] extends undefined ? never : object extends T[K] ? K : never]?: T[K];
+};
+type CallRequest<R extends RouteSpec> = Parts<RouteRequest<R>> & CallExtras;
 type CallArgs<R extends RouteSpec> =
-  object extends Present<RouteRequest<R>>
-    ? [request?: Required0<RouteRequest<R>>]
-    : [request: Required0<RouteRequest<R>>];
+  object extends CallRequest<R> ? [request?: CallRequest<R>] : [request: CallRequest<R>];
 
 type Call<R extends RouteSpec> = (...args: CallArgs<R>) => Promise<RouteResponse<R>>;
 export type SluiceClient = {

@@ -19,6 +19,7 @@ export type Client = z.infer<typeof Client>;
 export const ClientWithSecret = Client.extend({
   client_secret: z.string().describe('Shown this one time'),
 }).meta({ id: 'ClientWithSecret' });
+export type ClientWithSecret = z.infer<typeof ClientWithSecret>;
 export const CreateClient = z.strictObject({
   name: Name,
   client_id: z
@@ -76,6 +77,7 @@ export const TokenClaims = z.object({
   exp: z.number(),
   jti: z.string().optional(),
   client_id: z.string().optional(),
+  epoch: z.int().optional().describe('Of a node: which of its registrations the token belongs to'),
 });
 export type TokenClaims = z.infer<typeof TokenClaims>;
 

@@ -24,6 +24,8 @@ export interface RouteSpec {
   readonly body?: z.ZodType;
   /** Default `json` when there is a body. */
   readonly bodyMedia?: Media;
+  /** Largest JSON or form body; default {@link defaultMaxBodyBytes}. Uploads have their own limit. */
+  readonly maxBodyBytes?: number;
   readonly response?: z.ZodType;
   readonly responseMedia?: Media;
   /** Needs an If-Match header, answers an ETag. */
@@ -31,6 +33,8 @@ export interface RouteSpec {
   /** Codes beside those that every route can answer. */
   readonly errors?: readonly ErrorCode[];
 }
+
+export const defaultMaxBodyBytes = 1_048_576;
 
 /** Keeps the literal types of a route. */
 export const route = <const R extends RouteSpec>(spec: R): R => spec;

@@ -363,6 +363,7 @@ const run = {
     status: 204,
     params: runs.RunParams,
     body: runs.LogBatch,
+    maxBodyBytes: 10 * 1_048_576,
     errors: ['RUN_NOT_FOUND', 'RUN_FINISHED', 'PARAM_CONFLICT'],
   }),
   finish: route({

@@ -1,0 +1,97 @@
+/** The import rules of the architecture (README, "How it works") as code: who may know whom. */
+
+const lib = (...names) => `^libs/(${names.join('|')})/`;
+
+/** What each part may import, beside itself and npm packages. */
+const mayImport = {
+  contracts: [],
+  routing: ['contracts'],
+  quota: ['contracts'],
+  inference: ['contracts'],
+  client: ['contracts'],
+  platform: ['contracts'],
+  artifacts: ['contracts', 'platform'],
+  database: ['contracts', 'platform'],
+};
+const appsMayImport = {
+  registry: ['contracts', 'client', 'routing', 'quota', 'artifacts', 'database', 'platform'],
+  gateway: ['contracts', 'client', 'routing', 'quota', 'platform'],
+  node: ['contracts', 'client', 'inference', 'artifacts', 'platform'],
+  standalone: ['contracts', 'client', 'platform'],
+};
+
+const libRules = Object.entries(mayImport).map(([name, allowed]) => ({
+  name: `lib-${name}`,
+  severity: 'error',
+  from: { path: `^libs/${name}/` },
+  to: { path: '^(libs|apps|migrations|test)/', pathNot: lib(name, ...allowed) },
+}));
+
+const appRules = Object.entries(appsMayImport).map(([name, allowed]) => ({
+  name: `app-${name}`,
+  severity: 'error',
+  from: { path: `^apps/${name}/` },
+  to: {
+    path: '^(libs|apps|migrations|test)/',
+    pathNot: [`^apps/${name}/`, lib(...allowed), ...(name === 'registry' ? ['^migrations/'] : [])],
+  },
+}));
+
+export default {
+  forbidden: [
+    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
+    ...libRules,
+    ...appRules,
+    {
+      name: 'contracts-only-zod',
+      severity: 'error',
+      from: { path: '^libs/contracts/', pathNot: '\\.spec\\.ts$' },
+      to: { dependencyTypes: ['npm', 'npm-dev', 'core'], pathNot: 'node_modules/zod/' },
+    },
+    {
+      name: 'pure-libs-do-no-io',
+      severity: 'error',
+      from: { path: '^libs/(routing|quota|inference)/', pathNot: '\\.spec\\.ts$' },
+      to: {
+        dependencyTypes: ['npm', 'npm-dev', 'core'],
+        pathNot: ['node_modules/zod/', '^(node:)?(buffer|crypto)$'],
+      },
+    },
+    {
+      name: 'typeorm-at-home',
+      severity: 'error',
+      from: {
+        path: '^(apps|libs|migrations)/',
+        pathNot: ['^libs/database/', '^migrations/', '^apps/registry/'],
+      },
+      to: { path: 'node_modules/(typeorm|@nestjs/typeorm)/' },
+    },
+    {
+      name: 'onnxruntime-in-runners-only',
+      severity: 'error',
+      from: { path: '^(apps|libs)/', pathNot: ['^apps/node/src/runner/'] },
+      to: { path: 'node_modules/onnxruntime-node/' },
+    },
+    {
+      name: 'no-framework-in-hot-paths',
+      severity: 'error',
+      from: { path: '^apps/(gateway/src/data-plane|node/src/runner)/' },
+      to: { path: 'node_modules/@nestjs/' },
+    },
+    {
+      name: 'programs-do-not-import-tests',
+      severity: 'error',
+      from: { path: '^(apps|libs|migrations)/', pathNot: '\\.spec\\.ts$' },
+      to: { path: '^test/' },
+    },
+  ],
+  options: {
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: {
+      conditionNames: ['source', 'import', 'node', 'default'],
+      exportsFields: ['exports'],
+    },
+  },
+};

@@ -1,0 +1,68 @@
+/** What processes cost, from the operating system's own accounting (Linux). */
+import { execFile, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { cpus, release } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { LoadResult } from './load-generator.js';
+import type { LoadOptions } from './load-generator.js';
+
+const here = dirname(fileURLToPath(import.meta.url));
+/** Linux counts CPU time in ticks of 1/100 s on every platform that Node runs on. */
+const microsecondsPerTick = 10_000;
+
+/** CPU time that a process has used so far, in µs: proc_pid_stat(5), fields 14 and 15. */
+export function cpuUs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    .replace(/^.*\) /, '')
+    .split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * microsecondsPerTick;
+}
+
+/** Direct children of a process. */
+export const childrenOf = (pid: number): number[] =>
+  readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+
+export interface Measured extends LoadResult {
+  readonly perSecond: number;
+  /** CPU µs per request of each named process. */
+  readonly cpuUsPerRequest: Readonly<Record<string, number>>;
+}
+
+/** Runs the load in a process of its own and charges each named pid its CPU time. */
+export async function measure(
+  options: LoadOptions,
+  pids: Readonly<Record<string, number>>,
+): Promise<Measured> {
+  const snapshot = (): number[] => Object.values(pids).map(cpuUs);
+  const before = snapshot();
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    join(here, 'load-generator.js'),
+    JSON.stringify(options),
+  ]);
+  const after = snapshot();
+  const result = LoadResult.parse(JSON.parse(stdout));
+  // The processes also worked through the warm-up, at the same rate.
+  const handled = result.requests * (1 + options.warmupMs / options.durationMs);
+  const names = Object.keys(pids);
+  return {
+    ...result,
+    perSecond: result.requests / result.seconds,
+    cpuUsPerRequest: Object.fromEntries(
+      names.map((name, i) => [name, ((after[i] ?? 0) - (before[i] ?? 0)) / handled]),
+    ),
+  };
+}
+
+/** Starts the bare peer; resolves when it listens. */
+export async function startBareServer(modelFile: string): Promise<{ child: ChildProcess; port: number }> {
+  const child = fork(join(here, 'bare-server.js'), [modelFile], { stdio: 'inherit' });
+  const [message] = (await once(child, 'message')) as [{ port: number }];
+  return { child, port: message.port };
+}
+
+export const machine = (): string =>
+  `${cpus().length} cores (${cpus()[0]?.model.trim() ?? 'unknown'}), Linux ${release()}, Node ${process.versions.node}`;

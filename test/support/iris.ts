@@ -1,0 +1,14 @@
+/** The sample model: two versions and what they must answer. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '#platform/program';
+
+const samples = join(packageRoot, 'apps/standalone/samples');
+
+export const irisFile = (version: 1 | 2): string => join(samples, `iris-v${version}.onnx`);
+export const irisExpected: unknown = JSON.parse(readFileSync(join(samples, 'expected.json'), 'utf8'));
+
+/** One flower, as an Open Inference Protocol request. */
+export const irisRequest = {
+  inputs: [{ name: 'x', shape: [1, 4], datatype: 'FP32', data: [6.1, 2.8, 4.7, 1.2] }],
+};
