@@ -1,0 +1,120 @@
+/**
+ * ArtifactStore in a folder: `sha256/ab/cd/<digest>`, and `tmp/` in the same file system for what is still arriving.
+ * A file under `sha256/` is complete, on disk and has the digest that its name says; nothing ever writes into one.
+ */
+import { createWriteStream } from 'node:fs';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { Readable, Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { SluiceError } from '#platform/errors';
+import { v7 as uuidv7 } from 'uuid';
+import type { ArtifactStore, ByteRange, StoredArtifact, WriteOptions } from './artifact-store.js';
+import { digestStream } from './digest-stream.js';
+
+/** A temporary file that nobody has written to for so long belongs to a process that died. */
+const staleAfterMs = 60 * 60 * 1_000;
+
+export class FileArtifactStore implements ArtifactStore {
+  private constructor(private readonly root: string) {}
+
+  /** Opens the store in `root`, creates it when needed and sweeps what a dead process left behind. */
+  static async create(root: string, nowMs: number = Date.now()): Promise<FileArtifactStore> {
+    const store = new FileArtifactStore(root);
+    await mkdir(store.#temporaryFolder, { recursive: true });
+    await mkdir(join(root, 'sha256'), { recursive: true });
+    await store.sweep(nowMs);
+    return store;
+  }
+
+  async write(source: Readable, { maxBytes, sha256 }: WriteOptions): Promise<StoredArtifact> {
+    const temporary = join(this.#temporaryFolder, uuidv7());
+    const digest = digestStream({ maxBytes, sha256 });
+    try {
+      // `flush` makes the stream call fsync before it closes the file.
+      await pipeline(source, digest, createWriteStream(temporary, { flags: 'wx', mode: 0o640, flush: true }));
+      await this.#commit(temporary, digest.sha256);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+    return { sha256: digest.sha256, sizeBytes: digest.sizeBytes };
+  }
+
+  async open(sha256: string, range?: ByteRange): Promise<Readable> {
+    const handle = await open(this.#pathOf(sha256), 'r').catch((error: unknown) => {
+      if (isMissing(error)) throw notFound(sha256);
+      throw error;
+    });
+    return handle.createReadStream({ ...range, highWaterMark: 256 * 1_024 });
+  }
+
+  async has(sha256: string): Promise<boolean> {
+    return (await this.size(sha256)) !== undefined;
+  }
+
+  async size(sha256: string): Promise<number | undefined> {
+    try {
+      return (await stat(this.#pathOf(sha256))).size;
+    } catch (error) {
+      if (isMissing(error)) return undefined;
+      throw error;
+    }
+  }
+
+  async verify(sha256: string): Promise<boolean> {
+    const digest = digestStream();
+    await pipeline(await this.open(sha256), digest, discard());
+    return digest.sha256 === sha256;
+  }
+
+  /** Removes temporary files that no process writes any more. Call it now and then: a killed process cannot. */
+  async sweep(nowMs: number): Promise<void> {
+    for (const name of await readdir(this.#temporaryFolder)) {
+      const path = join(this.#temporaryFolder, name);
+      const modifiedMs = await stat(path).then(
+        (stats) => stats.mtimeMs,
+        (error: unknown) => {
+          if (isMissing(error)) return Infinity;
+          throw error;
+        },
+      );
+      if (nowMs - modifiedMs > staleAfterMs) await rm(path, { force: true });
+    }
+  }
+
+  /** A rename also replaces a file whose bytes have rotted; readers of the old one keep reading it. */
+  async #commit(temporary: string, sha256: string): Promise<void> {
+    const path = this.#pathOf(sha256);
+    const folder = dirname(path);
+    await mkdir(folder, { recursive: true });
+    await rename(temporary, path);
+    // A new folder is durable only when its parent is, whichever of several writers made it.
+    for (const made of [folder, dirname(folder), dirname(dirname(folder))]) await syncFolder(made);
+  }
+
+  get #temporaryFolder(): string {
+    return join(this.root, 'tmp');
+  }
+
+  #pathOf(sha256: string): string {
+    // The digest becomes a path: whatever is not one must not get that far.
+    if (!/^[0-9a-f]{64}$/.test(sha256)) throw notFound(sha256);
+    return join(this.root, 'sha256', sha256.slice(0, 2), sha256.slice(2, 4), sha256);
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+const discard = (): Writable => new Writable({ write: (_chunk, _encoding, done) => done() });
+const notFound = (sha256: string): SluiceError =>
+  new SluiceError('ARTIFACT_NOT_FOUND', `There is no artifact ${sha256.slice(0, 64)}.`);
+const isMissing = (error: unknown): boolean =>
+  error instanceof Error && 'code' in error && error.code === 'ENOENT';
