@@ -1,0 +1,118 @@
+/**
+ * From an endpoint and a request to the version that answers, and why: rule, then pin, then split. A version without a READY
+ * replica never gets traffic: its rules are skipped and its share goes to the others. Pure; owns no state.
+ */
+import type { Traffic } from '#contracts/endpoints';
+import { hashText } from './hash.js';
+import { bucketOf, makeSplit, shareByChance, shareOfBucket } from './split.js';
+import type { Split } from './split.js';
+
+/** What resolution needs to know of a version. */
+export interface RoutableVersion {
+  readonly version: number;
+  readonly ready: boolean;
+}
+
+interface Rule<V> {
+  readonly header: string;
+  readonly value: string;
+  readonly target: V;
+}
+
+export interface EndpointRoutes<V extends RoutableVersion> {
+  readonly versions: ReadonlyMap<number, V>;
+  readonly aliases: Readonly<Record<string, number>>;
+  readonly rules: readonly Rule<V>[];
+  readonly split: Split<V>;
+  /** References of the traffic that get nothing now, because nothing READY is behind them. */
+  readonly gated: readonly (number | string)[];
+  readonly sticky: Traffic['sticky'];
+  readonly seed: number;
+}
+
+export type Why = 'rule' | 'pin' | 'sticky' | 'split';
+export type ResolveFailure = 'VERSION_NOT_FOUND' | 'ALIAS_NOT_FOUND' | 'NO_READY_REPLICA' | 'NO_TRAFFIC';
+export type Resolution<V> =
+  { readonly target: V; readonly why: Why } | { readonly target: undefined; readonly why: ResolveFailure };
+
+export interface ResolveInput {
+  /** From the path: a version number or an alias. */
+  readonly pin: string | undefined;
+  /** By lower-case name, as node:http gives them. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly claims: Readonly<Record<string, unknown>>;
+}
+
+const isVersionNumber = /^[1-9]\d{0,9}$/;
+
+function find<V>(
+  versions: ReadonlyMap<number, V>,
+  aliases: Readonly<Record<string, number>>,
+  ref: number | string,
+): V | undefined {
+  if (typeof ref === 'number') return versions.get(ref);
+  return Object.hasOwn(aliases, ref) ? versions.get(aliases[ref] ?? 0) : undefined;
+}
+
+/** Binds an endpoint's traffic to the versions of its model, once per snapshot. */
+export function compileRoutes<V extends RoutableVersion>(
+  endpoint: string,
+  traffic: Traffic,
+  versions: ReadonlyMap<number, V>,
+  aliases: Readonly<Record<string, number>>,
+): EndpointRoutes<V> {
+  const ready = (ref: number | string): V | undefined => {
+    const target = find(versions, aliases, ref);
+    return target?.ready === true ? target : undefined;
+  };
+  const weighted = traffic.split.filter((share) => share.weight > 0);
+  const refs = [...traffic.rules, ...weighted].map((part) => part.version);
+  return {
+    versions,
+    aliases,
+    rules: traffic.rules.flatMap(({ header, value, version }) => {
+      const target = ready(version);
+      return target ? [{ header, value, target }] : [];
+    }),
+    split: makeSplit(
+      weighted.flatMap(({ version, weight }) => {
+        const target = ready(version);
+        return target ? [{ version: target.version, weight, target }] : [];
+      }),
+    ),
+    gated: [...new Set(refs.filter((ref) => ready(ref) === undefined))],
+    sticky: traffic.sticky,
+    seed: hashText(endpoint),
+  };
+}
+
+function stickyKey(sticky: Traffic['sticky'], input: ResolveInput): string | undefined {
+  if (sticky === null) return undefined;
+  const value = sticky.by === 'header' ? input.headers[sticky.name] : input.claims[sticky.name];
+  if (typeof value === 'string') return value === '' ? undefined : value;
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined;
+}
+
+function resolvePin<V extends RoutableVersion>(routes: EndpointRoutes<V>, pin: string): Resolution<V> {
+  const byNumber = isVersionNumber.test(pin);
+  const target = find(routes.versions, routes.aliases, byNumber ? Number(pin) : pin);
+  if (!target) return { target, why: byNumber ? 'VERSION_NOT_FOUND' : 'ALIAS_NOT_FOUND' };
+  return target.ready ? { target, why: 'pin' } : { target: undefined, why: 'NO_READY_REPLICA' };
+}
+
+/** Chooses the version of one request. */
+export function resolve<V extends RoutableVersion>(
+  routes: EndpointRoutes<V>,
+  input: ResolveInput,
+  random: () => number,
+): Resolution<V> {
+  for (const rule of routes.rules)
+    if (input.headers[rule.header] === rule.value) return { target: rule.target, why: 'rule' };
+  if (input.pin !== undefined) return resolvePin(routes, input.pin);
+  const { split } = routes;
+  const key = stickyKey(routes.sticky, input);
+  const share =
+    key === undefined ? shareByChance(split, random()) : shareOfBucket(split, bucketOf(key, routes.seed));
+  if (share) return { target: share.target, why: key === undefined ? 'split' : 'sticky' };
+  return { target: undefined, why: routes.gated.length > 0 ? 'NO_READY_REPLICA' : 'NO_TRAFFIC' };
+}
