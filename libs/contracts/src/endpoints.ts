@@ -12,7 +12,7 @@ const HeaderName = z
   .string()
   .max(128)
   .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'must be a header name')
-  .transform((name) => name.toLowerCase());
+  .toLowerCase();
 
 export const TrafficRule = z
   .strictObject({

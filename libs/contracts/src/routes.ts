@@ -239,7 +239,7 @@ const alias = {
     params: models.AliasParams,
     body: models.SetAlias,
     response: models.Alias,
-    errors: ['MODEL_NOT_FOUND', 'VERSION_NOT_FOUND', 'VERSION_NOT_READY'],
+    errors: ['MODEL_NOT_FOUND', 'MODEL_ARCHIVED', 'VERSION_NOT_FOUND', 'VERSION_NOT_READY'],
   }),
   remove: route({
     method: 'DELETE',
@@ -265,6 +265,7 @@ const endpoint = {
     errors: [
       'ALREADY_EXISTS',
       'MODEL_NOT_FOUND',
+      'MODEL_ARCHIVED',
       'VERSION_NOT_FOUND',
       'ALIAS_NOT_FOUND',
       'VERSION_NOT_READY',
@@ -302,6 +303,7 @@ const endpoint = {
     concurrency: 'etag',
     errors: [
       'ENDPOINT_NOT_FOUND',
+      'MODEL_ARCHIVED',
       'VERSION_NOT_FOUND',
       'ALIAS_NOT_FOUND',
       'VERSION_NOT_READY',

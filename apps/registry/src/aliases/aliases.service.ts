@@ -1,0 +1,85 @@
+/** Aliases: movable names for versions. One that gets traffic never points at a version that cannot serve. */
+import type { Alias } from '#contracts/models';
+import { TrafficTargetEntity } from '#database/entities/endpoint.entity';
+import type { ModelEntity } from '#database/entities/model.entity';
+import { AliasEntity } from '#database/entities/version.entity';
+import type { VersionEntity } from '#database/entities/version.entity';
+import { Transactions } from '#database/transactions';
+import { SluiceError } from '#platform/errors';
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import type { EntityManager } from 'typeorm';
+import { requireReady } from '../endpoints/traffic-targets.js';
+import type { Caller } from '../http/caller.js';
+import { JobQueue } from '../jobs/job-queue.js';
+import { findModel, lockModel, requireUnarchived } from '../models/model-lookup.js';
+import { findVersion } from '../versions/version-lookup.js';
+import { toAlias } from './aliases.mapper.js';
+
+@Injectable()
+export class AliasesService {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly transactions: Transactions,
+    private readonly jobs: JobQueue,
+  ) {}
+
+  async list(modelName: string): Promise<{ items: Alias[] }> {
+    const { manager } = this.dataSource;
+    const model = await findModel(manager, modelName);
+    const rows = await manager.find(AliasEntity, { where: { model_id: model.id }, order: { name: 'ASC' } });
+    return { items: rows.map(toAlias) };
+  }
+
+  async set(modelName: string, name: string, number: number, caller: Caller): Promise<Alias> {
+    const alias = await this.transactions.write(caller, async (tx) => {
+      const model = await lockModel(tx.manager, modelName);
+      requireUnarchived(model);
+      await requireFit(tx.manager, model, name, await findVersion(tx.manager, model, number));
+      const before = await tx.manager.findOneBy(AliasEntity, { model_id: model.id, name });
+      if (before?.version_number === number) return toAlias(before);
+      const row: AliasEntity = { model_id: model.id, name, version_number: number, updated_at: new Date() };
+      await tx.manager.upsert(AliasEntity, row, ['model_id', 'name']);
+      const [was, is] = [before ? toAlias(before) : undefined, toAlias(row)];
+      await tx.audit({ action: 'alias.set', subject: subjectOf(model, name), before: was, after: is });
+      tx.routingChanged();
+      return is;
+    });
+    await this.jobs.lookAgain('placement');
+    return alias;
+  }
+
+  async remove(modelName: string, name: string, caller: Caller): Promise<void> {
+    await this.transactions.write(caller, async (tx) => {
+      const model = await lockModel(tx.manager, modelName);
+      const row = await tx.manager.findOneBy(AliasEntity, { model_id: model.id, name });
+      if (!row) throw new SluiceError('ALIAS_NOT_FOUND', `The model "${model.name}" has no alias "${name}".`);
+      if (await getsTraffic(tx.manager, model, name))
+        throw new SluiceError(
+          'VERSION_IN_USE',
+          `Traffic goes to the alias "${name}". Take it out of it first.`,
+        );
+      await tx.manager.delete(AliasEntity, { model_id: model.id, name });
+      await tx.audit({ action: 'alias.delete', subject: subjectOf(model, name), before: toAlias(row) });
+      tx.routingChanged();
+    });
+    await this.jobs.lookAgain('placement');
+  }
+}
+
+type ModelRef = Pick<ModelEntity, 'id' | 'name'>;
+
+/** Any version that is not archived may be named; one that gets traffic by the name must be READY. */
+async function requireFit(
+  manager: EntityManager,
+  model: ModelRef,
+  name: string,
+  version: VersionEntity,
+): Promise<void> {
+  if (version.archived_at || (await getsTraffic(manager, model, name))) requireReady(model.name, version);
+}
+
+const getsTraffic = (manager: EntityManager, model: ModelRef, alias: string): Promise<boolean> =>
+  manager.existsBy(TrafficTargetEntity, { model_id: model.id, alias });
+
+const subjectOf = (model: ModelRef, name: string): string => `models/${model.name}/aliases/${name}`;

@@ -1,0 +1,61 @@
+import { Module } from '@nestjs/common';
+import type { DynamicModule } from '@nestjs/common';
+import { APP_FILTER, APP_GUARD } from '@nestjs/core';
+import type { Logger } from '#platform/logger';
+import { AliasesModule } from './aliases/aliases.module.js';
+import { ArtifactsModule } from './artifacts/artifacts.module.js';
+import { AuditModule } from './audit/audit.module.js';
+import { AuthModule } from './auth/auth.module.js';
+import { ClientsModule } from './clients/clients.module.js';
+import { LOGGER } from './config.js';
+import { EndpointsModule } from './endpoints/endpoints.module.js';
+import { HealthModule } from './health/health.module.js';
+import { AccessGuard } from './http/access.guard.js';
+import { ProblemFilter } from './http/problem.filter.js';
+import { JobsModule } from './jobs/jobs.module.js';
+import { ModelsModule } from './models/models.module.js';
+import { NodesModule } from './nodes/nodes.module.js';
+import { NotifyModule } from './notify/notify.module.js';
+import { RunsModule } from './runs/runs.module.js';
+import { SnapshotModule } from './snapshot/snapshot.module.js';
+import { PlatformModule } from './platform.module.js';
+import type { Platform } from './platform.module.js';
+import { QuotasModule } from './quotas/quotas.module.js';
+import { VersionsModule } from './versions/versions.module.js';
+
+/** One line per feature. */
+const features = [
+  AuthModule,
+  HealthModule,
+  ClientsModule,
+  QuotasModule,
+  AuditModule,
+  JobsModule,
+  NodesModule,
+  NotifyModule,
+  SnapshotModule,
+  RunsModule,
+  ModelsModule,
+  VersionsModule,
+  ArtifactsModule,
+  AliasesModule,
+  EndpointsModule,
+];
+
+@Module({})
+export class AppModule {
+  static with(platform: Platform): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [PlatformModule.with(platform), ...features],
+      providers: [
+        { provide: APP_GUARD, useClass: AccessGuard },
+        {
+          provide: APP_FILTER,
+          useFactory: (logger: Logger) => new ProblemFilter(logger),
+          inject: [LOGGER],
+        },
+      ],
+    };
+  }
+}

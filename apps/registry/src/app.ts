@@ -1,0 +1,23 @@
+/** Makes the registry's application from what `main` (or a test) prepared. It listens on nothing yet. */
+import { NestFactory } from '@nestjs/core';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { AppModule } from './app.module.js';
+import { Authenticator } from './auth/authenticator.js';
+import { serveDocs } from './docs/docs.js';
+import { NestLogger } from './http/nest-logger.js';
+import { createAdapter, prepareServer } from './http/server.js';
+import type { Platform } from './platform.module.js';
+
+export async function createApp(platform: Platform): Promise<NestFastifyApplication> {
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(platform), createAdapter(), {
+    abortOnError: false,
+    bodyParser: false,
+    logger: new NestLogger(platform.logger),
+  });
+  const authenticator = app.get(Authenticator);
+  prepareServer(app.getHttpAdapter().getInstance(), {
+    authenticate: (request, spec) => authenticator.authenticate(request, spec),
+  });
+  serveDocs(app);
+  return app;
+}

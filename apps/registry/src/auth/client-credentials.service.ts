@@ -1,0 +1,47 @@
+/** Checks client ids and secrets. An unknown client and a wrong secret look alike, in answer and in time. */
+import { ClientEntity } from '#database/entities/client.entity';
+import { SluiceError } from '#platform/errors';
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { verifySecret } from './secrets.js';
+
+export interface Credentials {
+  readonly clientId: string;
+  readonly clientSecret: string;
+}
+
+@Injectable()
+export class ClientCredentials {
+  constructor(private readonly dataSource: DataSource) {}
+
+  /** @throws SluiceError INVALID_CLIENT, or CLIENT_DISABLED to one who knows the secret */
+  async verify(clientId: string, clientSecret: string): Promise<ClientEntity> {
+    // PostgreSQL refuses a text with a zero byte, which would look different from a wrong id.
+    const client = clientId.includes('\0')
+      ? null
+      : await this.dataSource.getRepository(ClientEntity).findOneBy({ client_id: clientId });
+    const isRight = await verifySecret(clientSecret, client?.secret_hash);
+    if (!client || !isRight) throw new SluiceError('INVALID_CLIENT', 'The client id or secret is wrong.');
+    if (client.disabled_at) throw new SluiceError('CLIENT_DISABLED', 'The client is disabled.');
+    return client;
+  }
+}
+
+/** The credentials of an Authorization header of the scheme Basic; undefined for any other header. */
+export function basicCredentials(header: string | undefined): Credentials | undefined {
+  const encoded = header === undefined ? undefined : /^Basic +([A-Za-z0-9+/=_-]+)$/i.exec(header)?.[1];
+  if (encoded === undefined) return undefined;
+  const text = Buffer.from(encoded, 'base64').toString('utf8');
+  const colon = text.indexOf(':');
+  if (colon < 0) return undefined;
+  return { clientId: formDecode(text.slice(0, colon)), clientSecret: formDecode(text.slice(colon + 1)) };
+}
+
+/** RFC 6749 §2.3.1 has both halves form-encoded, which most clients forget: what does not decode, and a "+", is meant as it is. */
+function formDecode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

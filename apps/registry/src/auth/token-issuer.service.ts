@@ -1,0 +1,56 @@
+/** Signs tokens. Who may get one is decided by the callers. */
+import { Inject, Injectable } from '@nestjs/common';
+import { SignJWT } from 'jose';
+import { v7 as uuidv7 } from 'uuid';
+import { CONFIG } from '../config.js';
+import type { RegistryConfig } from '../config.js';
+import { SigningKeys } from './signing-keys.service.js';
+
+export interface IssuedToken {
+  readonly token: string;
+  readonly expiresInS: number;
+}
+
+interface Subject {
+  readonly sub: string;
+  readonly scope: string;
+  readonly claims?: Readonly<Record<string, unknown>>;
+}
+
+@Injectable()
+export class TokenIssuer {
+  constructor(
+    private readonly keys: SigningKeys,
+    @Inject(CONFIG) private readonly config: RegistryConfig,
+  ) {}
+
+  issueForClient(clientId: string, scopes: readonly string[]): Promise<IssuedToken> {
+    const claims = { client_id: clientId };
+    return this.sign({ sub: `client:${clientId}`, scope: scopes.join(' '), claims });
+  }
+
+  /** @param epoch which registration of the node the credential belongs to */
+  issueForNode(nodeId: string, epoch: number): Promise<IssuedToken> {
+    return this.sign({ sub: `node:${nodeId}`, scope: 'node', claims: { epoch } });
+  }
+
+  issueForGateway(gatewayId: string): Promise<IssuedToken> {
+    return this.sign({ sub: `gateway:${gatewayId}`, scope: 'gateway' });
+  }
+
+  private async sign({ sub, scope, claims }: Subject): Promise<IssuedToken> {
+    const { kid, algorithm, privateKey } = await this.keys.signingKey();
+    const expiresInS = this.config.SLUICE_TOKEN_TTL_S;
+    const issuedAtS = Math.floor(Date.now() / 1_000);
+    const token = await new SignJWT({ ...claims, scope })
+      .setProtectedHeader({ alg: algorithm, kid, typ: 'JWT' })
+      .setIssuer(this.config.SLUICE_ISSUER)
+      .setAudience(this.config.SLUICE_AUDIENCE)
+      .setSubject(sub)
+      .setIssuedAt(issuedAtS)
+      .setExpirationTime(issuedAtS + expiresInS)
+      .setJti(uuidv7())
+      .sign(privateKey);
+    return { token, expiresInS };
+  }
+}

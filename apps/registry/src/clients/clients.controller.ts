@@ -1,0 +1,44 @@
+import type { Client, ClientWithSecret } from '#contracts/clients';
+import type { Page } from '#contracts/common';
+import type { RouteInput } from '#contracts/route';
+import { routes } from '#contracts/routes';
+import { Controller } from '@nestjs/common';
+import { Caller } from '../http/caller.js';
+import { Input } from '../http/input.decorator.js';
+import { Route } from '../http/route.decorator.js';
+import { ClientsService } from './clients.service.js';
+
+type R = typeof routes.clients;
+
+@Controller()
+export class ClientsController {
+  constructor(private readonly clients: ClientsService) {}
+
+  @Route(routes.clients.create)
+  create(@Input() { body }: RouteInput<R['create']>, @Caller() caller: Caller): Promise<ClientWithSecret> {
+    return this.clients.create(body, caller);
+  }
+
+  @Route(routes.clients.list)
+  list(@Input() { query }: RouteInput<R['list']>): Promise<Page<Client>> {
+    return this.clients.list(query);
+  }
+
+  @Route(routes.clients.disable)
+  disable(@Input() { params }: RouteInput<R['disable']>, @Caller() caller: Caller): Promise<Client> {
+    return this.clients.disable(params.client_id, caller);
+  }
+
+  @Route(routes.clients.enable)
+  enable(@Input() { params }: RouteInput<R['enable']>, @Caller() caller: Caller): Promise<Client> {
+    return this.clients.enable(params.client_id, caller);
+  }
+
+  @Route(routes.clients.rotateSecret)
+  rotateSecret(
+    @Input() { params }: RouteInput<R['rotateSecret']>,
+    @Caller() caller: Caller,
+  ): Promise<ClientWithSecret> {
+    return this.clients.rotateSecret(params.client_id, caller);
+  }
+}

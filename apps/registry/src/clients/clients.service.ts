@@ -1,0 +1,128 @@
+/**
+ * Clients (service accounts). Nobody can give away more than he has: creating a client, or replacing the secret of one,
+ * takes every scope that it holds. A secret leaves this class once, in the answer that made it.
+ */
+import type { Client, ClientWithSecret, CreateClient, ListClients } from '#contracts/clients';
+import type { Page } from '#contracts/common';
+import { ClientEntity } from '#database/entities/client.entity';
+import { Transactions } from '#database/transactions';
+import type { WriteContext } from '#database/transactions';
+import { SluiceError } from '#platform/errors';
+import { Injectable } from '@nestjs/common';
+import { randomBytes } from 'node:crypto';
+import { DataSource, MoreThan } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { z } from 'zod';
+import { covers } from '../auth/scope-selection.js';
+import { hashSecret, newSecret } from '../auth/secrets.js';
+import type { Caller } from '../http/caller.js';
+import { decodePageToken, toPage } from '../http/page.js';
+import { violatedConstraint } from '../http/violations.js';
+import { toClient } from './clients.mapper.js';
+
+const PageKey = z.tuple([z.string()]);
+
+@Injectable()
+export class ClientsService {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly transactions: Transactions,
+  ) {}
+
+  async create(input: z.output<typeof CreateClient>, caller: Caller): Promise<ClientWithSecret> {
+    requireCovered(caller, input.scopes);
+    const secret = newSecret();
+    const now = new Date();
+    const row: ClientEntity = {
+      id: uuidv7(),
+      client_id: input.client_id ?? inventClientId(input.name),
+      name: input.name,
+      secret_hash: await hashSecret(secret),
+      scopes: [...new Set(input.scopes)],
+      disabled_at: null,
+      secret_rotated_at: now,
+      created_at: now,
+    };
+    await this.transactions.write(caller, async (tx) => {
+      await tx.manager.insert(ClientEntity, row).catch((error: unknown) => {
+        throw violatedConstraint(error) === 'clients_client_id_key' ? alreadyExists(row.client_id) : error;
+      });
+      await tx.audit({ action: 'client.create', subject: subjectOf(row), after: toClient(row) });
+    });
+    return { ...toClient(row), client_secret: secret };
+  }
+
+  async list(query: z.output<typeof ListClients>): Promise<Page<Client>> {
+    const after = decodePageToken(query.page_token, PageKey);
+    const rows = await this.dataSource.getRepository(ClientEntity).find({
+      where: after ? { client_id: MoreThan(after[0]) } : {},
+      order: { client_id: 'ASC' },
+      take: query.page_size + 1,
+    });
+    return toPage(rows.map(toClient), query.page_size, (client) => [client.client_id]);
+  }
+
+  disable(clientId: string, caller: Caller): Promise<Client> {
+    return this.setDisabled(clientId, caller, new Date());
+  }
+
+  enable(clientId: string, caller: Caller): Promise<Client> {
+    return this.setDisabled(clientId, caller, null);
+  }
+
+  async rotateSecret(clientId: string, caller: Caller): Promise<ClientWithSecret> {
+    const secret = newSecret();
+    const secretHash = await hashSecret(secret);
+    return this.transactions.write(caller, async (tx) => {
+      const row = await lockClient(tx, clientId);
+      requireCovered(caller, row.scopes);
+      const before = toClient(row);
+      row.secret_hash = secretHash;
+      row.secret_rotated_at = new Date();
+      const after = toClient(await tx.manager.save(row));
+      await tx.audit({ action: 'client.rotate_secret', subject: subjectOf(row), before, after });
+      return { ...after, client_secret: secret };
+    });
+  }
+
+  /** Disabling what is disabled changes nothing, and leaves no trace. */
+  private setDisabled(clientId: string, caller: Caller, disabledAt: Date | null): Promise<Client> {
+    return this.transactions.write(caller, async (tx) => {
+      const row = await lockClient(tx, clientId);
+      if ((row.disabled_at === null) === (disabledAt === null)) return toClient(row);
+      const before = toClient(row);
+      row.disabled_at = disabledAt;
+      const after = toClient(await tx.manager.save(row));
+      const action = disabledAt ? 'client.disable' : 'client.enable';
+      await tx.audit({ action, subject: subjectOf(row), before, after });
+      tx.routingChanged();
+      return after;
+    });
+  }
+}
+
+async function lockClient({ manager }: WriteContext, clientId: string): Promise<ClientEntity> {
+  const row = await manager.findOne(ClientEntity, {
+    where: { client_id: clientId },
+    lock: { mode: 'pessimistic_write' },
+  });
+  if (!row) throw new SluiceError('CLIENT_NOT_FOUND', `There is no client ${clientId}.`);
+  return row;
+}
+
+function requireCovered(caller: Caller, scopes: readonly string[]): void {
+  const missing = scopes.filter((scope) => !covers(caller.scopes, scope));
+  if (missing.length === 0) return;
+  throw new SluiceError('FORBIDDEN', `Only a caller who has ${missing.join(', ')} can give it to a client.`);
+}
+
+const subjectOf = (row: ClientEntity): string => `clients/${row.client_id}`;
+const alreadyExists = (clientId: string): SluiceError =>
+  new SluiceError('ALREADY_EXISTS', `There is a client ${clientId} already.`);
+
+/** Readable, and as good as unique: `churn-trainer-9f2c61`. */
+function inventClientId(name: string): string {
+  const words = name.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-');
+  const stem = words.slice(0, 100).replaceAll(/^-+|-+$/g, '') || 'client';
+  return `${stem}-${randomBytes(3).toString('hex')}`;
+}

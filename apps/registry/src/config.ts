@@ -1,0 +1,45 @@
+/** The registry's settings, parsed once at start. Injected as `@Inject(CONFIG) config: RegistryConfig`. */
+import { commonSettings, loadEnv, portSetting, secretSetting } from '#platform/env';
+import { z } from 'zod';
+
+const tebibyte = 2 ** 40;
+
+/** What it takes to reach the database; all that `migrate` needs. */
+export const DatabaseSettings = z.object({
+  DATABASE_URL: z.url({
+    protocol: /^postgres(ql)?$/,
+    error: 'must be postgres://user:password@host:port/name',
+  }),
+  ...commonSettings,
+});
+
+export const RegistrySettings = DatabaseSettings.extend({
+  SLUICE_REGISTRY_HOST: z.string().min(1).default('127.0.0.1'),
+  SLUICE_REGISTRY_PORT: portSetting.default(8081),
+  SLUICE_DATABASE_CONNECTIONS: z.coerce.number().int().min(2).max(500).default(10),
+  SLUICE_ARTIFACTS_DIR: z.string().min(1).default('./data/artifacts'),
+  SLUICE_MAX_UPLOAD_BYTES: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(64 * tebibyte)
+    .default(10 * 2 ** 30),
+  SLUICE_ISSUER: z.string().min(1).default('sluice'),
+  SLUICE_AUDIENCE: z.string().min(1).default('sluice'),
+  SLUICE_SIGNING_ALGORITHM: z.enum(['RS256', 'ES256']).default('RS256'),
+  SLUICE_TOKEN_TTL_S: z.coerce.number().int().min(30).max(86_400).default(900),
+  SLUICE_NODE_JOIN_TOKEN: secretSetting,
+  SLUICE_GATEWAY_JOIN_TOKEN: secretSetting,
+  SLUICE_ADMIN_CLIENT_ID: z.string().min(3).max(128).default('admin'),
+  SLUICE_ADMIN_CLIENT_SECRET: secretSetting.optional(),
+  SLUICE_LEASE_MS: z.coerce.number().int().min(500).max(300_000).default(10_000),
+  REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
+});
+
+export type RegistryConfig = z.output<typeof RegistrySettings>;
+/** Injection token of the settings. */
+export const CONFIG = Symbol('registry settings');
+/** Injection token of the logger (`Logger` of `#platform/logger`). */
+export const LOGGER = Symbol('logger');
+
+export const loadConfig = (source?: NodeJS.ProcessEnv): RegistryConfig => loadEnv(RegistrySettings, source);

@@ -1,0 +1,31 @@
+import type { RouteSpec } from '#contracts/route';
+import type { Actor } from '#database/transactions';
+import { createParamDecorator } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
+
+/** Who makes the request, as its token says. */
+export interface Caller extends Actor {
+  readonly scopes: readonly string[];
+  /** Of a client; nodes and gateways have none. */
+  readonly clientId: string | undefined;
+  /** Of a node: which of its registrations this credential belongs to. */
+  readonly nodeEpoch: number | undefined;
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Set by `@Route`; absent for addresses outside the route table. */
+    spec?: RouteSpec;
+  }
+  interface FastifyRequest {
+    /** Set once the request is authenticated. */
+    caller: Caller | undefined;
+  }
+}
+
+/** The caller of a route that is not open. */
+export const Caller = createParamDecorator((_: unknown, context): Caller => {
+  const { caller } = context.switchToHttp().getRequest<FastifyRequest>();
+  if (caller === undefined) throw new Error('This route is open: it has no caller');
+  return caller;
+});

@@ -1,0 +1,153 @@
+/** Models: named things with versions. A new model gets an endpoint of its own name, without traffic. */
+import { isDeepStrictEqual } from 'node:util';
+import type { Page } from '#contracts/common';
+import type { CreateModel, ListModels, Model, UpdateModel } from '#contracts/models';
+import { ModelEntity } from '#database/entities/model.entity';
+import { TrafficTargetEntity } from '#database/entities/endpoint.entity';
+import { AliasEntity } from '#database/entities/version.entity';
+import { Transactions } from '#database/transactions';
+import type { WriteContext } from '#database/transactions';
+import { SluiceError } from '#platform/errors';
+import { Injectable } from '@nestjs/common';
+import { DataSource, In } from 'typeorm';
+import type { EntityManager, SelectQueryBuilder } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { z } from 'zod';
+import { insertEndpoint, noTraffic } from '../endpoints/endpoint-store.js';
+import type { Caller } from '../http/caller.js';
+import { decodePageToken, toPage } from '../http/page.js';
+import { violatedConstraint } from '../http/violations.js';
+import { JobQueue } from '../jobs/job-queue.js';
+import { findModel, lockModel } from './model-lookup.js';
+import { toModel } from './models.mapper.js';
+
+const PageKey = z.tuple([z.string()]);
+type Query = z.output<typeof ListModels>;
+
+@Injectable()
+export class ModelsService {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly transactions: Transactions,
+    private readonly jobs: JobQueue,
+  ) {}
+
+  create(input: z.output<typeof CreateModel>, caller: Caller): Promise<Model> {
+    const now = new Date();
+    const row: ModelEntity = {
+      id: uuidv7(),
+      ...input,
+      next_version: 1,
+      archived_at: null,
+      created_at: now,
+      updated_at: now,
+    };
+    return this.transactions.write(caller, async (tx) => {
+      await tx.manager.insert(ModelEntity, row).catch((error: unknown) => {
+        if (violatedConstraint(error) !== 'models_name_key') throw error;
+        throw new SluiceError('ALREADY_EXISTS', `There is a model "${row.name}" already.`);
+      });
+      await insertEndpoint(tx, { name: row.name, model: row, traffic: noTraffic, by: caller.subject });
+      const model = toModel(row, []);
+      await tx.audit({ action: 'model.create', subject: subjectOf(row), after: model });
+      tx.routingChanged();
+      return model;
+    });
+  }
+
+  async list(query: Query): Promise<Page<Model>> {
+    const { manager } = this.dataSource;
+    const select = manager.createQueryBuilder(ModelEntity, 'model').orderBy('model.name', 'ASC');
+    const rows = await filter(select, query)
+      .limit(query.page_size + 1)
+      .getMany();
+    const page = toPage(rows, query.page_size, (row) => [row.name]);
+    const aliases = await aliasesOf(manager, page.items);
+    return { ...page, items: page.items.map((row) => toModel(row, aliases)) };
+  }
+
+  async read(name: string): Promise<Model> {
+    return view(this.dataSource.manager, await findModel(this.dataSource.manager, name));
+  }
+
+  update(name: string, input: z.output<typeof UpdateModel>, caller: Caller): Promise<Model> {
+    return this.transactions.write(caller, async (tx) => {
+      const row = await lockModel(tx.manager, name);
+      const wanted = { description: input.description ?? row.description, tags: input.tags ?? row.tags };
+      if (isDeepStrictEqual(wanted, { description: row.description, tags: row.tags }))
+        return view(tx.manager, row);
+      return change(tx, row, wanted, 'model.update');
+    });
+  }
+
+  async archive(name: string, caller: Caller): Promise<Model> {
+    const model = await this.transactions.write(caller, async (tx) => {
+      const row = await lockModel(tx.manager, name);
+      if (row.archived_at) return view(tx.manager, row);
+      if (await tx.manager.existsBy(TrafficTargetEntity, { model_id: row.id }))
+        throw new SluiceError(
+          'VERSION_IN_USE',
+          `"${name}" still gets traffic. Empty the traffic of its endpoints first.`,
+        );
+      tx.routingChanged();
+      return change(tx, row, { archived_at: new Date() }, 'model.archive');
+    });
+    await this.jobs.lookAgain('placement');
+    return model;
+  }
+
+  async restore(name: string, caller: Caller): Promise<Model> {
+    const model = await this.transactions.write(caller, async (tx) => {
+      const row = await lockModel(tx.manager, name);
+      if (!row.archived_at) return view(tx.manager, row);
+      tx.routingChanged();
+      return change(tx, row, { archived_at: null }, 'model.restore');
+    });
+    await this.jobs.lookAgain('placement');
+    return model;
+  }
+}
+
+type Change = Partial<Pick<ModelEntity, 'description' | 'tags' | 'archived_at'>>;
+
+/** Writes the change and its audit entry; the row must be locked. */
+async function change(tx: WriteContext, row: ModelEntity, wanted: Change, action: string): Promise<Model> {
+  const before = await view(tx.manager, row);
+  Object.assign(row, wanted, { updated_at: new Date() });
+  await tx.manager.save(row);
+  const after = await view(tx.manager, row);
+  await tx.audit({ action, subject: subjectOf(row), before, after });
+  return after;
+}
+
+function filter(select: SelectQueryBuilder<ModelEntity>, query: Query): SelectQueryBuilder<ModelEntity> {
+  const after = decodePageToken(query.page_token, PageKey);
+  if (after) select.andWhere('model.name > :after', { after: after[0] });
+  // Not LIKE: "%" and "_" in a name mean themselves.
+  if (query.name_contains !== undefined)
+    select.andWhere('strpos(lower(model.name), lower(:part)) > 0', { part: query.name_contains });
+  if (query.tag !== undefined) {
+    const [key, value] = splitTag(query.tag);
+    if (value === undefined) select.andWhere('jsonb_exists(model.tags, :key)', { key });
+    else select.andWhere('model.tags ->> :key = :value', { key, value });
+  }
+  if (query.archived !== 'any')
+    select.andWhere(`model.archived_at IS ${query.archived === 'true' ? 'NOT NULL' : 'NULL'}`);
+  return select;
+}
+
+/** `key=value`, or `key` alone. */
+function splitTag(tag: string): [key: string, value: string | undefined] {
+  const at = tag.indexOf('=');
+  return at < 0 ? [tag, undefined] : [tag.slice(0, at), tag.slice(at + 1)];
+}
+
+async function view(manager: EntityManager, row: ModelEntity): Promise<Model> {
+  return toModel(row, await aliasesOf(manager, [row]));
+}
+
+async function aliasesOf(manager: EntityManager, rows: readonly ModelEntity[]): Promise<AliasEntity[]> {
+  return rows.length === 0 ? [] : manager.findBy(AliasEntity, { model_id: In(rows.map((row) => row.id)) });
+}
+
+const subjectOf = (row: Pick<ModelEntity, 'name'>): string => `models/${row.name}`;

@@ -1,0 +1,62 @@
+/**
+ * Brings the wanted replicas in line with the plan: reads, plans, writes, in one transaction that one process at a time
+ * can be in. The plan itself is made by `#routing/placement`. Running it again changes nothing.
+ */
+import { Transactions, channels } from '#database/transactions';
+import type { WriteContext } from '#database/transactions';
+import type { Logger } from '#platform/logger';
+import { planPlacement } from '#routing/placement';
+import type { PlacementNode } from '#routing/placement';
+import { Inject, Injectable } from '@nestjs/common';
+import { LOGGER } from '../config.js';
+import { diffPlacement } from './placement-diff.js';
+import type { PlacementDiff } from './placement-diff.js';
+import { toCurrent, toWanted } from './placement-input.js';
+import { forgetLostNodes, readNodes, readReplicas, readVersions, writeDiff } from './placement-store.js';
+
+const placementLock = 7_201_004;
+const actor = { subject: 'system', requestId: undefined };
+
+@Injectable()
+export class PlacementService {
+  constructor(
+    private readonly transactions: Transactions,
+    @Inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  async run(): Promise<void> {
+    const diff = await this.transactions.write(actor, (tx) => this.place(tx));
+    if (diff.nodeIds.length === 0 && diff.reasons.length === 0) return;
+    const { wanted, unwanted, reasons } = diff;
+    this.logger.info({ wanted: wanted.length, unwanted: unwanted.length, reasons }, 'placement changed');
+  }
+
+  private async place(tx: WriteContext): Promise<PlacementDiff> {
+    const { manager } = tx;
+    await manager.query('SELECT pg_advisory_xact_lock($1)', [placementLock]);
+    await forgetLostNodes(manager);
+    // Locks the nodes, so that no report moves a replica's state between reading and writing.
+    const nodes = await readNodes(manager);
+    const versions = new Map((await readVersions(manager)).map((version) => [version.id, version]));
+    const rows = await readReplicas(manager);
+    const plan = planPlacement(
+      nodes.map(toPlacementNode),
+      [...versions.values()].map(toWanted),
+      rows.flatMap((row) => toCurrent(row, versions.get(row.version_id)) ?? []),
+      Date.now(),
+    );
+    const diff = diffPlacement(plan, versions, rows);
+    await writeDiff(manager, diff);
+    for (const nodeId of diff.nodeIds)
+      await manager.query('SELECT pg_notify($1, $2)', [channels.assignments, nodeId]);
+    if (diff.routingChanged) tx.routingChanged();
+    return diff;
+  }
+}
+
+const toPlacementNode = (node: Awaited<ReturnType<typeof readNodes>>[number]): PlacementNode => ({
+  id: node.id,
+  memoryBytes: node.memory_bytes,
+  schedulable: node.state === 'READY' && !node.cordoned,
+  alive: node.state !== 'LOST',
+});

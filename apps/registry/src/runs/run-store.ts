@@ -1,0 +1,140 @@
+/**
+ * The statements of the training log, one per kind of row whatever the size of the batch.
+ * Every INSERT goes through its rows in the order of their keys: writers that meet on the same rows then wait for one
+ * another instead of deadlocking.
+ */
+import type { LogBatch, MetricPoint } from '#contracts/runs';
+import { SluiceError } from '#platform/errors';
+import type { EntityManager } from 'typeorm';
+import type { MetricRow, RunRow } from './runs.mapper.js';
+
+type Texts = Readonly<Record<string, string>>;
+
+/** Everything of a batch, in the same order of tables for every writer. */
+export async function writeBatch(manager: EntityManager, runId: string, batch: LogBatch): Promise<void> {
+  await writeParams(manager, runId, batch.params);
+  await writeTags(manager, runId, batch.tags);
+  await writeMetrics(manager, runId, batch.metrics);
+}
+
+/** A param is written once. @throws SluiceError PARAM_CONFLICT when it has another value already */
+async function writeParams(manager: EntityManager, runId: string, params: Texts): Promise<void> {
+  if (Object.keys(params).length === 0) return;
+  const values = [runId, Object.keys(params), Object.values(params)];
+  await manager.query(
+    `INSERT INTO run_params (run_id, key, value)
+     SELECT $1::uuid, key, value FROM unnest($2::text[], $3::text[]) AS p(key, value) ORDER BY key
+     ON CONFLICT DO NOTHING`,
+    values,
+  );
+  const conflicts = await manager.query<{ key: string; value: string }[]>(
+    `SELECT p.key, p.value FROM run_params p
+     JOIN unnest($2::text[], $3::text[]) AS given(key, value) ON given.key = p.key AND given.value <> p.value
+     WHERE p.run_id = $1 ORDER BY p.key LIMIT 1`,
+    values,
+  );
+  const [conflict] = conflicts;
+  if (conflict === undefined) return;
+  const known = conflict.value.slice(0, 100);
+  throw new SluiceError(
+    'PARAM_CONFLICT',
+    `The param "${conflict.key}" is "${known}" already. A param never changes; nothing of this batch was logged.`,
+  );
+}
+
+async function writeTags(manager: EntityManager, runId: string, tags: Texts): Promise<void> {
+  if (Object.keys(tags).length === 0) return;
+  await manager.query(
+    `INSERT INTO run_tags (run_id, key, value)
+     SELECT $1::uuid, key, value FROM unnest($2::text[], $3::text[]) AS t(key, value) ORDER BY key
+     ON CONFLICT (run_id, key) DO UPDATE SET value = excluded.value`,
+    [runId, Object.keys(tags), Object.values(tags)],
+  );
+}
+
+async function writeMetrics(
+  manager: EntityManager,
+  runId: string,
+  points: readonly MetricPoint[],
+): Promise<void> {
+  if (points.length === 0) return;
+  const columns = [
+    runId,
+    points.map((point) => point.key),
+    points.map((point) => point.step),
+    points.map((point) => point.timestamp_ms),
+    // As text, which PostgreSQL reads back to the same bits, NaN and the infinities included.
+    points.map((point) => String(point.value)),
+  ];
+  const given =
+    'unnest($2::text[], $3::int8[], $4::int8[], $5::float8[]) AS m(key, step, timestamp_ms, value)';
+  await manager.query(
+    `INSERT INTO metrics (run_id, key, step, timestamp_ms, value)
+     SELECT $1::uuid, key, step, timestamp_ms, value FROM ${given} ORDER BY key, step, timestamp_ms, value
+     ON CONFLICT DO NOTHING`,
+    columns,
+  );
+  await manager.query(
+    `INSERT INTO latest_metrics AS l (run_id, key, step, timestamp_ms, value)
+     SELECT DISTINCT ON (key) $1::uuid, key, step, timestamp_ms, value FROM ${given}
+     ORDER BY key, step DESC, timestamp_ms DESC, value DESC
+     ON CONFLICT (run_id, key) DO UPDATE
+     SET step = excluded.step, timestamp_ms = excluded.timestamp_ms, value = excluded.value
+     WHERE (excluded.step, excluded.timestamp_ms, excluded.value) > (l.step, l.timestamp_ms, l.value)`,
+    columns,
+  );
+}
+
+export interface RunFilter {
+  readonly runId?: string | undefined;
+  readonly experimentId?: string | undefined;
+  readonly status?: string | undefined;
+  /** Only runs before this one. */
+  readonly beforeId?: string | undefined;
+  readonly limit: number;
+}
+
+/** Runs with params, tags and latest metrics, newest first (UUIDv7 ids are in the order of time). */
+export function readRuns(manager: EntityManager, filter: RunFilter): Promise<RunRow[]> {
+  return manager.query<RunRow[]>(
+    `SELECT r.id, e.name AS experiment, r.name, r.status, r.started_at, r.ended_at, r.created_by,
+            p.params, t.tags, m.metrics
+     FROM (SELECT * FROM runs
+           WHERE ($1::uuid IS NULL OR id = $1) AND ($2::uuid IS NULL OR experiment_id = $2)
+             AND ($3::text IS NULL OR status = $3) AND ($4::uuid IS NULL OR id < $4)
+           ORDER BY id DESC LIMIT $5) r
+     JOIN experiments e ON e.id = r.experiment_id
+     LEFT JOIN LATERAL (SELECT json_object_agg(key, value) AS params FROM run_params WHERE run_id = r.id) p ON true
+     LEFT JOIN LATERAL (SELECT json_object_agg(key, value) AS tags FROM run_tags WHERE run_id = r.id) t ON true
+     LEFT JOIN LATERAL (
+       SELECT json_agg(json_build_object('key', key, 'value', value, 'step', step, 'timestamp_ms', timestamp_ms)
+                       ORDER BY key) AS metrics
+       FROM latest_metrics WHERE run_id = r.id) m ON true
+     ORDER BY r.id DESC`,
+    [
+      filter.runId ?? null,
+      filter.experimentId ?? null,
+      filter.status ?? null,
+      filter.beforeId ?? null,
+      filter.limit,
+    ],
+  );
+}
+
+export interface HistoryFilter {
+  readonly runId: string;
+  readonly key: string;
+  /** Step, time and value of the last point of the page before. */
+  readonly after: readonly [step: number, timestampMs: number, value: string] | undefined;
+  readonly limit: number;
+}
+
+/** In the order of step, time and value: the order of the primary key. */
+export function readHistory(manager: EntityManager, filter: HistoryFilter): Promise<MetricRow[]> {
+  return manager.query<MetricRow[]>(
+    `SELECT key, step::float8, timestamp_ms::float8, value FROM metrics
+     WHERE run_id = $1 AND key = $2 AND ($3::int8 IS NULL OR (step, timestamp_ms, value) > ($3, $4::int8, $5::float8))
+     ORDER BY metrics.step, metrics.timestamp_ms, metrics.value LIMIT $6`,
+    [filter.runId, filter.key, ...(filter.after ?? [null, null, null]), filter.limit],
+  );
+}

@@ -1,0 +1,104 @@
+/** Reads everything that the routing table is made of, as of one moment: one transaction, one statement per set. */
+import type { Jwk } from '#contracts/clients';
+import type { SnapshotEndpoint, SnapshotQuota } from '#contracts/snapshot';
+import type { DataSource, EntityManager } from 'typeorm';
+
+export interface ModelRow {
+  readonly id: string;
+  readonly name: string;
+  readonly aliases: Record<string, number>;
+}
+
+export interface VersionRow {
+  readonly id: string;
+  readonly model_id: string;
+  readonly number: number;
+  readonly default_timeout_ms: number;
+}
+
+/** A READY replica on a node that holds its lease. */
+export interface ServingReplicaRow {
+  readonly version_id: string;
+  readonly node_id: string;
+  readonly address: string;
+  /** The node is drained or shutting down. */
+  readonly leaving: boolean;
+}
+
+export interface SnapshotRows {
+  readonly revision: number;
+  readonly keys: readonly Jwk[];
+  readonly disabledClients: readonly string[];
+  readonly models: readonly ModelRow[];
+  readonly versions: readonly VersionRow[];
+  readonly replicas: readonly ServingReplicaRow[];
+  readonly endpoints: readonly SnapshotEndpoint[];
+  readonly quotas: readonly SnapshotQuota[];
+}
+
+/** @param tokenTtlS how long a retired key may still be needed */
+export function readSnapshotRows(dataSource: DataSource, tokenTtlS: number): Promise<SnapshotRows> {
+  return dataSource.transaction('REPEATABLE READ', async (manager) => ({
+    revision: await readRevision(manager),
+    keys: await readKeys(manager, tokenTtlS),
+    disabledClients: await readDisabledClients(manager),
+    models: await readModels(manager),
+    versions: await readVersions(manager),
+    replicas: await readReplicas(manager),
+    endpoints: await readEndpoints(manager),
+    quotas: await readQuotas(manager),
+  }));
+}
+
+export async function readRevision(manager: EntityManager): Promise<number> {
+  const rows = await manager.query<{ revision: number }[]>('SELECT revision::float8 FROM snapshot_state');
+  return rows[0]?.revision ?? 0;
+}
+
+async function readKeys(manager: EntityManager, tokenTtlS: number): Promise<Jwk[]> {
+  const rows = await manager.query<{ public_jwk: Jwk }[]>(
+    `SELECT public_jwk FROM signing_keys
+     WHERE retired_at IS NULL OR retired_at > now() - $1 * interval '1 second' ORDER BY created_at DESC`,
+    [tokenTtlS],
+  );
+  return rows.map((row) => row.public_jwk);
+}
+
+async function readDisabledClients(manager: EntityManager): Promise<string[]> {
+  const rows = await manager.query<{ client_id: string }[]>(
+    'SELECT client_id FROM clients WHERE disabled_at IS NOT NULL ORDER BY client_id',
+  );
+  return rows.map((row) => row.client_id);
+}
+
+const readModels = (manager: EntityManager): Promise<ModelRow[]> =>
+  manager.query<ModelRow[]>(
+    `SELECT m.id, m.name, COALESCE(jsonb_object_agg(a.name, a.version_number) FILTER (WHERE a.name IS NOT NULL), '{}') AS aliases
+     FROM models m LEFT JOIN aliases a ON a.model_id = m.id
+     WHERE m.archived_at IS NULL GROUP BY m.id ORDER BY m.name`,
+  );
+
+const readVersions = (manager: EntityManager): Promise<VersionRow[]> =>
+  manager.query<VersionRow[]>(
+    `SELECT v.id, v.model_id, v.number, (c.config->>'default_timeout_ms')::int AS default_timeout_ms
+     FROM versions v JOIN config_revisions c ON c.version_id = v.id AND c.revision = v.config_revision
+     WHERE v.status = 'READY' AND v.archived_at IS NULL ORDER BY v.number`,
+  );
+
+const readReplicas = (manager: EntityManager): Promise<ServingReplicaRow[]> =>
+  manager.query<ServingReplicaRow[]>(
+    `SELECT r.version_id, n.id AS node_id, n.address, (n.cordoned OR n.state = 'DRAINING') AS leaving
+     FROM replicas r JOIN nodes n ON n.id = r.node_id
+     WHERE r.wanted AND r.state = 'READY' AND n.state IN ('READY', 'DRAINING') ORDER BY n.id`,
+  );
+
+const readEndpoints = (manager: EntityManager): Promise<SnapshotEndpoint[]> =>
+  manager.query<SnapshotEndpoint[]>(
+    `SELECT e.name, m.name AS model, e.traffic
+     FROM endpoints e JOIN models m ON m.id = e.model_id WHERE m.archived_at IS NULL ORDER BY e.name`,
+  );
+
+const readQuotas = (manager: EntityManager): Promise<SnapshotQuota[]> =>
+  manager.query<SnapshotQuota[]>(
+    'SELECT id, name, client_id, endpoint, "window", "limit"::float8, per_client FROM quotas ORDER BY id',
+  );

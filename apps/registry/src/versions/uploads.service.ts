@@ -1,0 +1,141 @@
+/**
+ * New versions. The body is received and stored outside any transaction; then one short transaction allots the number
+ * and writes every row, so that an upload that breaks off anywhere leaves no version and no gap.
+ */
+import type { IncomingMessage } from 'node:http';
+import type { ArtifactStore } from '#artifacts/artifact-store';
+import type { CreateVersion, UploadQuery, Version } from '#contracts/models';
+import { ModelEntity } from '#database/entities/model.entity';
+import { RunEntity } from '#database/entities/run.entity';
+import {
+  ArtifactEntity,
+  ConfigRevisionEntity,
+  VersionEntity,
+  VersionFileEntity,
+} from '#database/entities/version.entity';
+import { Transactions } from '#database/transactions';
+import type { WriteContext } from '#database/transactions';
+import { SluiceError } from '#platform/errors';
+import { Inject, Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import type { z } from 'zod';
+import { ARTIFACT_STORE } from '../artifacts/artifact-store.token.js';
+import { CONFIG } from '../config.js';
+import type { RegistryConfig } from '../config.js';
+import type { Caller } from '../http/caller.js';
+import { JobQueue } from '../jobs/job-queue.js';
+import { findModel, lockModel, requireUnarchived } from '../models/model-lookup.js';
+import { receiveUpload } from './receive-upload.js';
+import type { ReceivedUpload } from './receive-upload.js';
+import { planVersion } from './upload-plan.js';
+import { viewVersion } from './version-lookup.js';
+
+@Injectable()
+export class UploadsService {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly transactions: Transactions,
+    private readonly jobs: JobQueue,
+    @Inject(ARTIFACT_STORE) private readonly store: ArtifactStore,
+    @Inject(CONFIG) private readonly config: RegistryConfig,
+  ) {}
+
+  async upload(
+    model: string,
+    query: z.output<typeof UploadQuery>,
+    request: IncomingMessage,
+    caller: Caller,
+  ): Promise<Version> {
+    const limits = { maxBytes: this.config.SLUICE_MAX_UPLOAD_BYTES };
+    const admit = () => this.admit(model, query.run_id);
+    const received = await receiveUpload(request, query, this.store, limits, admit);
+    const entryFile = planVersion(received.files, received.metadata);
+    await this.requireRun(received.metadata.run_id);
+    const version = await this.transactions.write(caller, (tx) =>
+      insertVersion(tx, model, entryFile, received, caller),
+    );
+    await this.jobs.lookAgain('placement');
+    return version;
+  }
+
+  /** What can be refused before gigabytes have been sent. */
+  private async admit(model: string, runId: string | undefined): Promise<void> {
+    requireUnarchived(await findModel(this.dataSource.manager, model));
+    await this.requireRun(runId);
+  }
+
+  private async requireRun(runId: string | undefined): Promise<void> {
+    if (runId === undefined || (await this.dataSource.manager.existsBy(RunEntity, { id: runId }))) return;
+    throw new SluiceError('RUN_NOT_FOUND', `There is no run ${runId}.`);
+  }
+}
+
+async function insertVersion(
+  tx: WriteContext,
+  modelName: string,
+  entryFile: string,
+  { files, metadata }: ReceivedUpload,
+  caller: Caller,
+): Promise<Version> {
+  const model = await lockModel(tx.manager, modelName);
+  requireUnarchived(model);
+  const row = newVersion(model, entryFile, metadata, caller);
+  await tx.manager.update(ModelEntity, { id: model.id }, { next_version: row.number + 1 });
+  await insertArtifacts(tx, files, row.created_at);
+  await tx.manager.insert(VersionEntity, row);
+  await tx.manager.insert(
+    VersionFileEntity,
+    files.map(({ path, sha256 }) => ({ version_id: row.id, path, sha256 })),
+  );
+  await tx.manager.insert(ConfigRevisionEntity, {
+    version_id: row.id,
+    revision: row.config_revision,
+    config: metadata.config,
+    created_at: row.created_at,
+    created_by: caller.subject,
+  });
+  const version = await viewVersion(tx.manager, model, row);
+  await tx.audit({
+    action: 'version.create',
+    subject: `models/${model.name}/versions/${row.number}`,
+    after: version,
+  });
+  return version;
+}
+
+const newVersion = (
+  model: ModelEntity,
+  entryFile: string,
+  metadata: CreateVersion,
+  caller: Caller,
+): VersionEntity => ({
+  id: uuidv7(),
+  model_id: model.id,
+  number: model.next_version,
+  status: 'PENDING',
+  status_reason: null,
+  description: metadata.description,
+  tags: metadata.tags,
+  entry_file: entryFile,
+  signature: null,
+  profile: null,
+  run_id: metadata.run_id ?? null,
+  config_revision: 1,
+  archived_at: null,
+  created_at: new Date(),
+  created_by: caller.subject,
+});
+
+/** Sorted, because two uploads of the same files wait for one another row by row and must do so in the same order. */
+async function insertArtifacts(
+  tx: WriteContext,
+  files: ReceivedUpload['files'],
+  createdAt: Date,
+): Promise<void> {
+  const sizes = new Map(files.map((file) => [file.sha256, file.size_bytes]));
+  const rows = [...sizes]
+    .toSorted(([one], [other]) => (one < other ? -1 : 1))
+    .map(([sha256, size_bytes]) => ({ sha256, size_bytes, created_at: createdAt }));
+  await tx.manager.createQueryBuilder().insert().into(ArtifactEntity).values(rows).orIgnore().execute();
+}

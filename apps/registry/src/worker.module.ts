@@ -1,0 +1,18 @@
+import { Module } from '@nestjs/common';
+import type { DynamicModule } from '@nestjs/common';
+import { JobWorker } from './jobs/job-worker.js';
+import { PlacementService } from './nodes/placement.service.js';
+import { PlatformModule } from './platform.module.js';
+import type { Platform } from './platform.module.js';
+
+/** The worker process: jobs and what they run, no HTTP. */
+@Module({})
+export class WorkerModule {
+  static with(platform: Platform): DynamicModule {
+    return {
+      module: WorkerModule,
+      imports: [PlatformModule.with(platform)],
+      providers: [JobWorker, PlacementService],
+    };
+  }
+}
