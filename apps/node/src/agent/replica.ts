@@ -1,0 +1,228 @@
+/**
+ * One version at one config revision on this node, from assignment to unload:
+ * ASSIGNED → FETCHING → LOADING → READY → DRAINING → gone, or FAILED on the way. It does what it is told by the
+ * set of replicas and says when its state changes; it decides nothing about other replicas.
+ */
+import { join } from 'node:path';
+import { SluiceClientError } from '#client/client';
+import type { Assignment, ReplicaReport, ReplicaState } from '#contracts/nodes';
+import type { Profile, Signature } from '#contracts/tensors';
+import { v7 } from 'uuid';
+import { messageOf } from '#platform/errors';
+import type { Logger } from '#platform/logger';
+import type { ServedVersion } from '../serving/model-table.js';
+import { RunnerPool } from '../serving/runner-pool.js';
+import type { PoolLimits } from '../serving/runner-pool.js';
+import { LoadError } from '../serving/runner-process.js';
+import { CorruptArtifactError } from './artifact-cache.js';
+import type { ArtifactCache } from './artifact-cache.js';
+import { backoffMs, pause } from './backoff.js';
+import type { Gate } from './gate.js';
+import { fillFolder, removeFolder } from './version-folder.js';
+import type { LinkedFile } from './version-folder.js';
+
+export interface ReplicaContext {
+  readonly cache: Pick<ArtifactCache, 'fetch' | 'verify'>;
+  /** Folder that holds one folder per replica. */
+  readonly versionsFolder: string;
+  readonly limits: PoolLimits;
+  /** How long a leaving replica goes on taking callers, for gateways to learn of it. */
+  readonly drainGraceMs: number;
+  /** Bounds how many models load at once. */
+  readonly loadGate: Gate;
+  readonly logger: Logger;
+  readonly random: () => number;
+  readonly nowMs: () => number;
+  readonly onChange: () => void;
+}
+
+const retryBackoff = { firstMs: 5_000, maxMs: 300_000 };
+const fetchBackoff = { firstMs: 250, maxMs: 15_000 };
+/** An artifact that is refused, or arrives with other bytes, so often is given up until the replica's next try. */
+const maxRefusals = 4;
+const isRefusal = (error: unknown): boolean =>
+  error instanceof CorruptArtifactError || (error instanceof SluiceClientError && error.status === 404);
+/** Longest reason that a report may carry. */
+const maxReasonChars = 8_000;
+
+export class Replica {
+  state: ReplicaState = 'ASSIGNED';
+  retryAtMs: number | undefined;
+  private reason: string | null = null;
+  private permanent = false;
+  private loaded:
+    { readonly pool: RunnerPool; readonly signature: Signature; readonly profile: Profile } | undefined;
+  private failures = 0;
+  private takesCallers = true;
+  /** Replaced at each new beginning; aborting it ends what is under way. */
+  private life = new AbortController();
+  /** Its own files under their own names; no other replica uses the folder. */
+  readonly folder: string;
+
+  constructor(
+    readonly assignment: Assignment,
+    private readonly context: ReplicaContext,
+  ) {
+    this.folder = join(context.versionsFolder, v7());
+  }
+
+  get version_id(): string {
+    return this.assignment.version_id;
+  }
+
+  get config_revision(): number {
+    return this.assignment.config_revision;
+  }
+
+  get report(): ReplicaReport {
+    const { state, reason, permanent, loaded } = this;
+    const signature = loaded?.signature ?? null;
+    const profile = loaded?.profile ?? null;
+    const { version_id, config_revision } = this.assignment;
+    return { version_id, config_revision, state, reason, permanent, signature, profile };
+  }
+
+  /** What callers can be given, while there is something. */
+  get served(): ServedVersion | undefined {
+    const { state, loaded, assignment } = this;
+    if (!loaded || !this.takesCallers || (state !== 'READY' && state !== 'DRAINING')) return undefined;
+    return {
+      model: assignment.model,
+      version: assignment.version,
+      configRevision: assignment.config_revision,
+      state,
+      signature: loaded.signature,
+      defaultTimeoutMs: assignment.config.default_timeout_ms,
+      pool: loaded.pool,
+    };
+  }
+
+  /** Fetches and loads, from the start; also the second and later tries. */
+  async begin(): Promise<void> {
+    this.life = new AbortController();
+    const { signal } = this.life;
+    this.retryAtMs = undefined;
+    this.permanent = false;
+    try {
+      this.enter('FETCHING');
+      const entryPath = await this.materialise(signal);
+      await this.context.loadGate.run(signal, () => this.load(entryPath, signal));
+    } catch (error) {
+      if (!signal.aborted) this.fail(await this.explain(error));
+    }
+  }
+
+  /** Leaves: serves for the grace and until callers are done, then unloads. Resolves to whether it left (not revived). */
+  async drain(): Promise<boolean> {
+    const { pool } = this.loaded ?? {};
+    const life = new AbortController();
+    this.life = life;
+    this.enter('DRAINING');
+    await pause(this.context.drainGraceMs, life.signal);
+    if (!life.signal.aborted) {
+      this.takesCallers = false;
+      this.context.onChange();
+      await pool?.whenIdle();
+    }
+    if (life.signal.aborted) return false;
+    this.close();
+    return true;
+  }
+
+  revive(): void {
+    this.life.abort();
+    this.life = new AbortController();
+    this.takesCallers = true;
+    this.enter('READY');
+  }
+
+  /** Ends at once whatever it does. */
+  close(): void {
+    this.life.abort();
+    this.loaded?.pool.close();
+    this.loaded = undefined;
+  }
+
+  /** Resolves when no caller waits for it. */
+  async whenIdle(): Promise<void> {
+    await this.loaded?.pool.whenIdle();
+  }
+
+  /** Bytes that rotted on this disk look like a bad model: say so, and fetch them again at the next try. */
+  private async explain(error: unknown): Promise<unknown> {
+    if (!(error instanceof LoadError) || !error.permanent) return error;
+    for (const { path, sha256 } of this.assignment.files)
+      if (!(await this.context.cache.verify(sha256)))
+        return new Error(`the cached bytes of ${path} were damaged on this node's disk`, { cause: error });
+    return error;
+  }
+
+  private async materialise(signal: AbortSignal): Promise<string> {
+    const { files, entry_file } = this.assignment;
+    await removeFolder(this.folder);
+    const links: LinkedFile[] = [];
+    for (const file of files) links.push({ path: file.path, source: await this.fetch(file, signal) });
+    await fillFolder(this.folder, links);
+    return join(this.folder, entry_file);
+  }
+
+  /** Goes on trying while the registry is away; the caller's abort ends it. */
+  private async fetch(file: Assignment['files'][number], signal: AbortSignal): Promise<string> {
+    for (let failures = 1; ; failures += 1) {
+      try {
+        return await this.context.cache.fetch(file, signal);
+      } catch (error) {
+        if (signal.aborted || (failures >= maxRefusals && isRefusal(error))) throw error;
+        this.note(`fetching ${file.path}: ${messageOf(error)}`);
+        await pause(backoffMs(fetchBackoff, failures, this.context.random), signal);
+      }
+    }
+  }
+
+  private async load(entryPath: string, signal: AbortSignal): Promise<void> {
+    const { model, version, config } = this.assignment;
+    this.enter('LOADING');
+    const { pool, loaded } = await RunnerPool.start({
+      ...this.context,
+      load: { model, version: String(version), entryPath, config },
+      config,
+      onHealth: (trouble) => this.onHealth(trouble),
+    });
+    if (signal.aborted) {
+      pool.close();
+      return;
+    }
+    if (loaded.warmupSkipped !== null)
+      this.context.logger.warn({ model, version, reason: loaded.warmupSkipped }, 'the warm-up run failed');
+    this.loaded = { pool, signature: loaded.signature, profile: loaded.profile };
+    this.failures = 0;
+    this.enter('READY', loaded.warmupSkipped === null ? null : `warm-up skipped: ${loaded.warmupSkipped}`);
+  }
+
+  /** The pool brings its runners back by itself; meanwhile the replica is shown as what it is. */
+  private onHealth(trouble: string | null): void {
+    if (!this.loaded || this.state === 'DRAINING') return;
+    if (trouble !== null) this.enter('FAILED', trouble);
+    else if (this.state === 'FAILED') this.enter('READY');
+  }
+
+  private fail(error: unknown): void {
+    this.failures += 1;
+    this.permanent = error instanceof LoadError && error.permanent;
+    if (!this.permanent)
+      this.retryAtMs = this.context.nowMs() + backoffMs(retryBackoff, this.failures, this.context.random);
+    this.enter('FAILED', messageOf(error));
+  }
+
+  private enter(state: ReplicaState, reason: string | null = null): void {
+    const { model, version, config_revision } = this.assignment;
+    this.context.logger.info({ model, version, config_revision, state, reason }, 'replica state');
+    this.state = state;
+    this.note(reason);
+  }
+
+  private note(reason: string | null): void {
+    this.reason = reason === null ? null : reason.slice(0, maxReasonChars);
+    this.context.onChange();
+  }
+}

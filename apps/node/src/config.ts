@@ -1,0 +1,90 @@
+/** The node's settings, from the environment. */
+import { availableParallelism, hostname, totalmem } from 'node:os';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { Name } from '#contracts/common';
+import { commonSettings, loadEnv, portSetting, secretSetting } from '#platform/env';
+
+const bytesSetting = z.coerce.number().int().min(1);
+
+/** `rack=a,disk=ssd` */
+const labelsSetting = z.string().transform((text, context) => {
+  const labels: Record<string, string> = {};
+  for (const pair of text.split(',')) {
+    const [key = '', ...rest] = pair.split('=');
+    if (key.trim() === '' || rest.length === 0) {
+      context.addIssue({ code: 'custom', message: 'must be key=value pairs with commas between them' });
+      return z.NEVER;
+    }
+    labels[key.trim()] = rest.join('=').trim();
+  }
+  return labels;
+});
+
+export const NodeSettings = z.object({
+  ...commonSettings,
+  SLUICE_REGISTRY_URL: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:8081'),
+  SLUICE_NODE_JOIN_TOKEN: secretSetting,
+  SLUICE_NODE_NAME: Name.optional(),
+  SLUICE_NODE_HOST: z.string().default('127.0.0.1'),
+  SLUICE_NODE_PORT: portSetting.default(8090),
+  SLUICE_NODE_ADDRESS: z.url({ protocol: /^https?$/ }).optional(),
+  SLUICE_NODE_DATA_DIR: z.string().default('./data/node'),
+  SLUICE_NODE_CACHE_BYTES: bytesSetting.default(10 * 2 ** 30),
+  SLUICE_NODE_CORES: z.coerce.number().int().min(1).optional(),
+  SLUICE_NODE_MEMORY_BYTES: bytesSetting.optional(),
+  SLUICE_NODE_LABELS: labelsSetting.optional(),
+  SLUICE_NODE_MAX_BODY_BYTES: bytesSetting.default(64 * 2 ** 20),
+  SLUICE_NODE_HARD_LIMIT_MS: z.coerce.number().int().min(1).default(5_000),
+  SLUICE_NODE_LOAD_TIMEOUT_MS: z.coerce.number().int().min(1).default(300_000),
+  SLUICE_NODE_DRAIN_GRACE_MS: z.coerce.number().int().min(0).default(2_000),
+  SLUICE_NODE_LEAVE_GRACE_MS: z.coerce.number().int().min(0).default(1_200),
+});
+
+export interface NodeConfig {
+  readonly registryUrl: string;
+  readonly joinToken: string;
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+  /** Where gateways reach this node; undefined: host and the port that it got. */
+  readonly address: string | undefined;
+  readonly dataFolder: string;
+  readonly cacheBytes: number;
+  readonly cores: number;
+  readonly memoryBytes: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly maxBodyBytes: number;
+  /** Grace after a request's deadline before its runner counts as stuck. */
+  readonly hardLimitMs: number;
+  readonly loadTimeoutMs: number;
+  /** How long a leaving version still takes callers. */
+  readonly drainGraceMs: number;
+  /** How long a node told to end still takes callers, at most. */
+  readonly leaveGraceMs: number;
+  readonly logLevel: z.output<typeof NodeSettings>['SLUICE_LOG_LEVEL'];
+}
+
+/** @throws ConfigError that names each wrong variable */
+export function loadConfig(source?: NodeJS.ProcessEnv): NodeConfig {
+  const env = loadEnv(NodeSettings, source);
+  return {
+    registryUrl: env.SLUICE_REGISTRY_URL,
+    joinToken: env.SLUICE_NODE_JOIN_TOKEN,
+    name: env.SLUICE_NODE_NAME ?? `${hostname()}-${env.SLUICE_NODE_PORT}`,
+    host: env.SLUICE_NODE_HOST,
+    port: env.SLUICE_NODE_PORT,
+    address: env.SLUICE_NODE_ADDRESS,
+    dataFolder: resolve(env.SLUICE_NODE_DATA_DIR),
+    cacheBytes: env.SLUICE_NODE_CACHE_BYTES,
+    cores: env.SLUICE_NODE_CORES ?? availableParallelism(),
+    memoryBytes: env.SLUICE_NODE_MEMORY_BYTES ?? totalmem(),
+    labels: env.SLUICE_NODE_LABELS ?? {},
+    maxBodyBytes: env.SLUICE_NODE_MAX_BODY_BYTES,
+    hardLimitMs: env.SLUICE_NODE_HARD_LIMIT_MS,
+    loadTimeoutMs: env.SLUICE_NODE_LOAD_TIMEOUT_MS,
+    drainGraceMs: env.SLUICE_NODE_DRAIN_GRACE_MS,
+    leaveGraceMs: env.SLUICE_NODE_LEAVE_GRACE_MS,
+    logLevel: env.SLUICE_LOG_LEVEL,
+  };
+}

@@ -1,0 +1,194 @@
+/** Puts a node together: HTTP front, replicas, membership; and takes it apart in the order in which nobody notices. */
+import { mkdir } from 'node:fs/promises';
+import type { Server } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { decodeJwt } from 'jose';
+import { createClient } from '#client/client';
+import type { NodeLease } from '#contracts/nodes';
+import { messageOf } from '#platform/errors';
+import { programVersion } from '#platform/program';
+import type { Logger } from '#platform/logger';
+import type { TokenRules } from '#platform/tokens';
+import { ArtifactCache } from './agent/artifact-cache.js';
+import { artifactSource } from './agent/artifact-source.js';
+import { pause } from './agent/backoff.js';
+import { Gate } from './agent/gate.js';
+import { Membership } from './agent/membership.js';
+import { ReplicaSet } from './agent/replica-set.js';
+import { removeFolder } from './agent/version-folder.js';
+import type { NodeConfig } from './config.js';
+import { GatewayAuth } from './serving/gateway-auth.js';
+import { createFront } from './serving/http-server.js';
+
+export interface Node {
+  readonly url: string;
+  /** Resolves when the registry has taken the node in. */
+  readonly registered: Promise<void>;
+  close(): Promise<void>;
+}
+
+/** After the registry has taken everything away, gateways still need a moment to hear of it. */
+const snapshotTravelMs = 250;
+const farewellMs = 500;
+const keysMs = 5_000;
+
+/** Issuer and audience of the installation, from the credential that the registry gave us over the join token's call. */
+function rulesOf(lease: NodeLease): TokenRules {
+  const { iss, aud } = decodeJwt(lease.credential);
+  const audience = Array.isArray(aud) ? aud[0] : aud;
+  if (iss === undefined || audience === undefined)
+    throw new Error('the registry gave a credential without issuer or audience');
+  return { issuer: iss, audience };
+}
+
+export async function startNode(config: NodeConfig, logger: Logger): Promise<Node> {
+  const running = new RunningNode(config, logger);
+  await running.start();
+  return running;
+}
+
+class RunningNode implements Node {
+  url = '';
+  readonly registered: Promise<void>;
+  private markRegistered: () => void = () => undefined;
+  private rules: TokenRules | undefined;
+  private nodeId = '';
+  private isDraining = false;
+  private onEmptied: (() => void) | undefined;
+  private readonly auth: GatewayAuth;
+  private readonly server: Server;
+  private readonly replicas: ReplicaSet;
+  private membership: Membership | undefined;
+
+  constructor(
+    private readonly config: NodeConfig,
+    private readonly logger: Logger,
+  ) {
+    this.registered = new Promise((resolve) => (this.markRegistered = resolve));
+    this.replicas = this.createReplicas();
+    this.auth = this.createAuth();
+    this.server = this.createServer();
+  }
+
+  async start(): Promise<void> {
+    const { config } = this;
+    await removeFolder(this.versionsFolder);
+    await mkdir(this.versionsFolder, { recursive: true });
+    this.server.listen(config.port, config.host);
+    await once(this.server, 'listening');
+    const { port } = this.server.address() as AddressInfo;
+    const host = config.host.includes(':') ? `[${config.host}]` : config.host;
+    this.url = config.address ?? `http://${host}:${port}`;
+    this.membership = this.createMembership();
+    this.membership.start();
+  }
+
+  /** Leaves the routing table first, finishes what it has, then ends. */
+  async close(): Promise<void> {
+    this.isDraining = true;
+    this.replicas.freeze();
+    if (this.nodeId !== '') await this.leaveTraffic();
+    const closed = once(this.server, 'close');
+    this.server.close();
+    this.server.closeIdleConnections();
+    await this.replicas.whenIdle();
+    await closed;
+    this.replicas.close();
+    const report = { draining: true, replicas: [] };
+    await this.membership?.stop(
+      this.nodeId === '' ? undefined : { report, nodeId: this.nodeId, timeoutMs: farewellMs },
+    );
+    await removeFolder(this.versionsFolder);
+  }
+
+  private get versionsFolder(): string {
+    return join(this.config.dataFolder, 'versions');
+  }
+
+  /** Until the registry has taken the assignments away, or the grace is over. */
+  private async leaveTraffic(): Promise<void> {
+    const emptied = new AbortController();
+    this.onEmptied = () => emptied.abort();
+    this.membership?.changed();
+    await pause(this.config.leaveGraceMs, emptied.signal);
+    if (emptied.signal.aborted) await pause(Math.min(snapshotTravelMs, this.config.leaveGraceMs));
+  }
+
+  private createReplicas(): ReplicaSet {
+    const { config, logger } = this;
+    const openArtifact = artifactSource({
+      baseUrl: config.registryUrl,
+      token: () => this.membership?.token() ?? '',
+    });
+    const cache = new ArtifactCache({
+      folder: join(config.dataFolder, 'cache'),
+      maxBytes: config.cacheBytes,
+      openArtifact,
+      inUse: () => this.replicas.artifactsInUse,
+    });
+    return new ReplicaSet({
+      cache,
+      versionsFolder: this.versionsFolder,
+      limits: { loadTimeoutMs: config.loadTimeoutMs, hardLimitMs: config.hardLimitMs },
+      drainGraceMs: config.drainGraceMs,
+      loadGate: new Gate(config.cores),
+      logger,
+      random: Math.random,
+      nowMs: Date.now,
+      onChange: () => this.membership?.changed(),
+    });
+  }
+
+  private createAuth(): GatewayAuth {
+    const open = createClient({ baseUrl: this.config.registryUrl });
+    return new GatewayAuth({
+      rules: () => this.rules,
+      fetchJwks: () => open.auth.jwks({ signal: AbortSignal.timeout(keysMs) }),
+      nowMs: Date.now,
+    });
+  }
+
+  private createServer(): Server {
+    return createFront({
+      auth: this.auth,
+      table: () => this.replicas.table,
+      isReady: () => this.nodeId !== '' && !this.isDraining,
+      isDraining: () => this.isDraining,
+      maxBodyBytes: this.config.maxBodyBytes,
+      programVersion,
+      logger: this.logger,
+    });
+  }
+
+  private createMembership(): Membership {
+    const { config, logger } = this;
+    return new Membership({
+      registryUrl: config.registryUrl,
+      joinToken: config.joinToken,
+      self: {
+        name: config.name,
+        address: this.url,
+        labels: { ...config.labels },
+        capacity: { cores: config.cores, memory_bytes: config.memoryBytes },
+        program_version: programVersion,
+      },
+      report: () => ({ draining: this.isDraining, replicas: this.replicas.reports }),
+      onRegistered: (lease) => {
+        this.rules = rulesOf(lease);
+        this.nodeId = lease.node_id;
+        this.auth
+          .prepare()
+          .catch((error: unknown) => logger.warn({ reason: messageOf(error) }, 'no keys yet'));
+        this.markRegistered();
+      },
+      onAssignments: (assignments) => {
+        if (this.isDraining && assignments.length === 0) this.onEmptied?.();
+        this.replicas.apply(assignments);
+      },
+      logger,
+      random: Math.random,
+    });
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * A runner: one process, one model. Started by the node with a socket as file descriptor 3; it loads what the first frame
+ * says, answers inference frames, and ends when the socket closes. It never opens a port and knows no registry.
+ */
+import { Socket } from 'node:net';
+import { UnloadableModelError, loadMeasured } from './engine.js';
+import { FrameReader, FrameWriter } from './frames.js';
+import type { Frame } from './frames.js';
+import { decodeMessage, encodeMessage, fromRunner, toRunner } from './messages.js';
+import type { LoadFailedMessage, LoadMessage } from './messages.js';
+import { cleanReason } from './reason.js';
+import { RequestQueue } from './request-queue.js';
+
+// A terminal's Ctrl-C reaches the whole process group; only the node decides when a runner ends.
+process.on('SIGINT', () => undefined);
+process.on('SIGTERM', () => undefined);
+
+const socket = new Socket({ fd: 3, readable: true, writable: true });
+const writer = new FrameWriter(socket);
+const reader = new FrameReader();
+let queue: RequestQueue | undefined;
+
+socket.on('data', (chunk) => reader.push(chunk, onFrame));
+socket.on('close', () => process.exit(0));
+socket.on('error', () => process.exit(1));
+
+function onFrame({ id, kind, payload }: Frame): void {
+  if (kind === toRunner.inferJson) queue?.add(id, payload.subarray(4), payload.readUInt32LE(0));
+  else if (kind === toRunner.cancel) queue?.cancel(id);
+  else if (kind === toRunner.load) void load(decodeMessage(payload) as LoadMessage);
+}
+
+/** Written before the warm-up blocks, or kills, this process. */
+function tellOpened(): void {
+  writer.send(0, fromRunner.opened);
+  writer.flush();
+}
+
+async function load(message: LoadMessage): Promise<void> {
+  try {
+    const { engine, loaded } = await loadMeasured(message, tellOpened);
+    queue = new RequestQueue(engine, message, writer, () => performance.now());
+    writer.send(0, fromRunner.loaded, encodeMessage(loaded));
+  } catch (error) {
+    const failed: LoadFailedMessage = {
+      reason: cleanReason(error, message.entryPath),
+      permanent: error instanceof UnloadableModelError && error.permanent,
+    };
+    writer.send(0, fromRunner.loadFailed, encodeMessage(failed));
+    writer.flush();
+    socket.end();
+  }
+}

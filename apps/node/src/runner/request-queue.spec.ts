@@ -1,0 +1,98 @@
+import { describe, expect, it } from 'vitest';
+import type { Signature } from '#contracts/tensors';
+import type { Tensor } from '#inference/tensor';
+import { fromRunner } from './messages.js';
+import { RequestQueue, failureOf } from './request-queue.js';
+
+const signature: Signature = {
+  inputs: [{ name: 'x', datatype: 'FP32', shape: [-1] }],
+  outputs: [{ name: 'y', datatype: 'FP32', shape: [-1] }],
+};
+const body = (value: number): Buffer =>
+  Buffer.from(JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1], data: [value] }] }));
+
+/** A queue over a model whose runs end when the test says. */
+function setUp() {
+  const sent: { id: number; kind: number; text: string }[] = [];
+  const runs: { inputs: readonly Tensor[]; finish: () => void }[] = [];
+  const clock = { nowMs: 0 };
+  const queue = new RequestQueue(
+    {
+      signature,
+      run: (inputs) =>
+        new Promise((resolve) =>
+          runs.push({ inputs, finish: () => resolve(inputs.map((tensor) => ({ ...tensor, name: 'y' }))) }),
+        ),
+    },
+    { model: 'm', version: '1' },
+    {
+      send: (id, kind, ...parts) => sent.push({ id, kind, text: Buffer.concat([...parts]).toString() }),
+      flush: () => undefined,
+    },
+    () => clock.nowMs,
+  );
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  return { queue, sent, runs, clock, turn };
+}
+
+describe('the runner’s queue', () => {
+  it('runs in order and answers each request', async () => {
+    const { queue, sent, runs, turn } = setUp();
+    queue.add(1, body(1), 100);
+    queue.add(2, body(2), 100);
+    await turn();
+    runs[0]?.finish();
+    await turn();
+    runs[1]?.finish();
+    await turn();
+    expect(sent.map(({ id, kind }) => [id, kind])).toEqual([[1, fromRunner.result], [2, fromRunner.result]]); // prettier-ignore
+    expect(sent[1]?.text).toContain('"data":[2]');
+  });
+
+  it('skips what was cancelled before its turn, not what has begun', async () => {
+    const { queue, sent, runs, turn } = setUp();
+    queue.add(1, body(1), 100);
+    queue.add(2, body(2), 100);
+    await turn();
+    queue.cancel(1);
+    queue.cancel(2);
+    runs[0]?.finish();
+    await turn();
+    expect(runs).toHaveLength(1);
+    expect(sent.map(({ id, kind }) => [id, kind])).toEqual([[2, fromRunner.skipped], [1, fromRunner.result]]); // prettier-ignore
+  });
+
+  it('skips what has outlived its deadline while waiting', async () => {
+    const { queue, sent, runs, clock, turn } = setUp();
+    queue.add(1, body(1), 100);
+    queue.add(2, body(2), 100);
+    await turn();
+    clock.nowMs = 101;
+    runs[0]?.finish();
+    await turn();
+    expect(sent.at(-1)).toMatchObject({ id: 2, kind: fromRunner.skipped });
+    expect(runs).toHaveLength(1);
+  });
+
+  it('answers a bad body and goes on', async () => {
+    const { queue, sent, runs, turn } = setUp();
+    queue.add(1, Buffer.from('{'), 100);
+    queue.add(2, body(2), 100);
+    await turn();
+    runs[0]?.finish();
+    await turn();
+    expect(sent[0]).toMatchObject({ id: 1, kind: fromRunner.failure });
+    expect(JSON.parse(sent[0]?.text ?? '')).toMatchObject({ code: 'INVALID_JSON' });
+    expect(sent[1]).toMatchObject({ id: 2, kind: fromRunner.result });
+  });
+});
+
+describe('what ONNX Runtime throws', () => {
+  it('is the caller’s mistake when a tensor does not fit, else the model’s', () => {
+    const misfit = new Error(
+      'Got invalid dimensions for input: x for the following indices\n index: 1 Got: 3 Expected: 4',
+    );
+    expect(failureOf(misfit)).toMatchObject({ code: 'INVALID_TENSOR' });
+    expect(failureOf(new Error('Non-zero status code'))).toMatchObject({ code: 'RUNNER_FAILED' });
+  });
+});
