@@ -1,0 +1,77 @@
+import { Controller, Get, Header, HttpCode, Inject, Post, UseGuards } from '@nestjs/common';
+import { Registry } from 'prom-client';
+import type { Snapshot } from '#contracts/snapshot';
+import { SluiceError } from '#platform/errors';
+import { Core } from '../data-plane/core.js';
+import { AdminGuard } from './admin.guard.js';
+
+@Controller('health')
+export class HealthController {
+  constructor(@Inject(Core) private readonly core: Core) {}
+
+  @Get('live')
+  live(): { status: 'ok' } {
+    return { status: 'ok' };
+  }
+
+  @Get('ready')
+  ready(): { status: 'ok' } {
+    if (this.core.draining) throw new SluiceError('DRAINING', 'This gateway is shutting down.');
+    if (!this.core.ready) throw new SluiceError('NOT_READY', 'This gateway has no routing table yet.');
+    return { status: 'ok' };
+  }
+}
+
+/** What the gateway serves from now. */
+export interface SnapshotView {
+  readonly snapshot: Snapshot;
+  /** When the registry was last heard; null if not since the start. */
+  readonly heard_at: string | null;
+  /** Versions and aliases in the traffic of an endpoint that get nothing, because no replica is ready. */
+  readonly gated: Readonly<Record<string, readonly (number | string)[]>>;
+  readonly ejected: readonly { readonly model_path: string; readonly address: string }[];
+}
+
+@Controller()
+@UseGuards(AdminGuard)
+export class AdminController {
+  constructor(
+    @Inject(Core) private readonly core: Core,
+    @Inject(Registry) private readonly metrics: Registry,
+  ) {}
+
+  @Get('metrics')
+  @Header('content-type', Registry.PROMETHEUS_CONTENT_TYPE)
+  readMetrics(): Promise<string> {
+    return this.metrics.metrics();
+  }
+
+  @Get('snapshot')
+  readSnapshot(): SnapshotView {
+    const { table, freshAtMs } = this.core;
+    if (!table) throw new SluiceError('NOT_READY', 'This gateway has no routing table yet.');
+    const endpoints = [...table.endpoints.values()];
+    const versions = new Set(endpoints.flatMap(({ routes }) => [...routes.versions.values()]));
+    const nowMs = performance.now();
+    return {
+      snapshot: table.snapshot,
+      heard_at: freshAtMs === 0 ? null : new Date(freshAtMs).toISOString(),
+      gated: Object.fromEntries(
+        endpoints.filter(({ routes }) => routes.gated.length > 0).map(({ name, routes }) => [name, routes.gated]),
+      ),
+      ejected: [...versions].flatMap(({ path, replicas }) =>
+        replicas
+          .filter(({ health }) => health.ejectedUntilMs > nowMs)
+          .map(({ address }) => ({ model_path: path, address })),
+      ),
+    };
+  }
+
+  /** Not ready any more, and connections are closed after their answer; the process goes on until it is told to end. */
+  @Post('drain')
+  @HttpCode(202)
+  drain(): { status: 'draining' } {
+    this.core.draining = true;
+    return { status: 'draining' };
+  }
+}

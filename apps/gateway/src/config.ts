@@ -1,0 +1,42 @@
+/** The gateway's settings, from the environment. */
+import { hostname } from 'node:os';
+import { z } from 'zod';
+import { Name } from '#contracts/common';
+import { commonSettings, portSetting, secretSetting } from '#platform/env';
+import type { DataPlaneSettings } from './data-plane/core.js';
+
+const mebibyte = 1_048_576;
+const bytes = z.coerce.number().int().min(0).max(2_147_483_647);
+const milliseconds = z.coerce.number().int().min(1).max(3_600_000);
+const count = z.coerce.number().int().min(1).max(10_000_000);
+
+export const GatewaySettings = z.object({
+  ...commonSettings,
+  SLUICE_REGISTRY_URL: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:8081'),
+  SLUICE_GATEWAY_JOIN_TOKEN: secretSetting,
+  SLUICE_GATEWAY_NAME: Name.default(() => hostname()),
+  SLUICE_GATEWAY_HOST: z.string().min(1).default('127.0.0.1'),
+  SLUICE_GATEWAY_PORT: portSetting.default(8080),
+  SLUICE_GATEWAY_ADMIN_HOST: z.string().min(1).default('127.0.0.1'),
+  SLUICE_GATEWAY_ADMIN_PORT: portSetting.default(8082),
+  SLUICE_GATEWAY_DATA_DIR: z.string().min(1).default('./data/gateway'),
+  SLUICE_GATEWAY_HOLD_BYTES: bytes.default(mebibyte),
+  SLUICE_GATEWAY_MAX_BODY_BYTES: bytes.default(64 * mebibyte),
+  SLUICE_GATEWAY_MAX_TIMEOUT_MS: milliseconds.default(600_000),
+  SLUICE_GATEWAY_CONNECT_TIMEOUT_MS: milliseconds.default(2_000),
+  SLUICE_GATEWAY_NODE_CONNECTIONS: count.default(512),
+  SLUICE_GATEWAY_CACHED_TOKENS: count.default(10_000),
+  SLUICE_GATEWAY_DRAIN_TIMEOUT_MS: milliseconds.default(30_000),
+});
+export type GatewaySettings = z.infer<typeof GatewaySettings>;
+
+/** What the data plane needs of them. */
+export const dataPlaneSettings = (settings: GatewaySettings): DataPlaneSettings => ({
+  registryUrl: settings.SLUICE_REGISTRY_URL,
+  holdBytes: Math.min(settings.SLUICE_GATEWAY_HOLD_BYTES, settings.SLUICE_GATEWAY_MAX_BODY_BYTES),
+  maxBodyBytes: settings.SLUICE_GATEWAY_MAX_BODY_BYTES,
+  maxTimeoutMs: settings.SLUICE_GATEWAY_MAX_TIMEOUT_MS,
+  maxCachedTokens: settings.SLUICE_GATEWAY_CACHED_TOKENS,
+  maxConnectionsPerNode: settings.SLUICE_GATEWAY_NODE_CONNECTIONS,
+  connectTimeoutMs: settings.SLUICE_GATEWAY_CONNECT_TIMEOUT_MS,
+});

@@ -1,0 +1,29 @@
+/** Server-sent events out of a byte stream. */
+
+export interface ServerEvent {
+  readonly event: string;
+  readonly data: string;
+}
+
+/** Parses events; comments (pings) come out as `undefined`, so that a reader can tell silence from quiet. */
+export async function* readEvents(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<ServerEvent | undefined> {
+  const decoder = new TextDecoder();
+  let rest: string[] = [];
+  let event = 'message';
+  let data: string[] = [];
+  for await (const chunk of bytes) {
+    const [first = '', ...others] = decoder.decode(chunk, { stream: true }).split('\n');
+    rest.push(first);
+    for (const next of others) {
+      const line = rest.join('').replace(/\r$/, '');
+      rest = [next];
+      if (line === '') {
+        if (data.length > 0) yield { event, data: data.join('\n') };
+        event = 'message';
+        data = [];
+      } else if (line.startsWith(':')) yield undefined;
+      else if (line.startsWith('event:')) event = line.slice(6).trimStart();
+      else if (line.startsWith('data:')) data.push(line.slice(5).replace(/^ /, ''));
+    }
+  }
+}

@@ -1,0 +1,70 @@
+/** The link to the registry: credential and snapshots, from start to close. */
+import type { Logger } from '#platform/logger';
+import type { Snapshot } from '#contracts/snapshot';
+import type { GatewaySettings } from '../config.js';
+import type { Core } from '../data-plane/core.js';
+import { keepCredential } from './credential.js';
+import type { GatewayFiles } from './files.js';
+import { follow } from './follow.js';
+
+export interface Link {
+  readonly firstSnapshot: Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A promise to settle from outside. */
+class Signal {
+  fire: () => void = () => undefined;
+  readonly fired = new Promise<void>((resolve) => (this.fire = resolve));
+}
+
+export function startLink(core: Core, settings: GatewaySettings, files: GatewayFiles, logger: Logger): Link {
+  const stop = new AbortController();
+  const credential = new Signal();
+  const firstSnapshot = new Signal();
+  const useCredential = (text: string): void => {
+    core.credential = text;
+    credential.fire();
+  };
+  const useSnapshot = (snapshot: Snapshot): void => {
+    core.apply(snapshot);
+    firstSnapshot.fire();
+    logger.info({ revision: snapshot.revision, endpoints: snapshot.endpoints.length }, 'snapshot applied');
+    files.snapshot
+      .write(snapshot, true)
+      .catch((error: unknown) => logger.error({ err: error }, 'the snapshot cannot be saved'));
+  };
+  const registryUrl = settings.SLUICE_REGISTRY_URL;
+  const keeping = keepCredential(
+    {
+      registryUrl,
+      joinToken: settings.SLUICE_GATEWAY_JOIN_TOKEN,
+      name: settings.SLUICE_GATEWAY_NAME,
+      file: files.credential,
+      use: useCredential,
+      logger,
+    },
+    stop.signal,
+  );
+  const following = credential.fired.then(() =>
+    follow(
+      {
+        registryUrl,
+        credential: () => core.credential,
+        apply: useSnapshot,
+        heard: () => (core.freshAtMs = Date.now()),
+        logger,
+      },
+      stop.signal,
+    ),
+  );
+  return {
+    firstSnapshot: firstSnapshot.fired,
+    async close() {
+      stop.abort();
+      // The follower may still wait for a credential that never came.
+      credential.fire();
+      await Promise.all([keeping, following, files.snapshot.idle()]);
+    },
+  };
+}

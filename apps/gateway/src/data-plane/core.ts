@@ -1,0 +1,80 @@
+/**
+ * The state of the data plane: the table of the moment, and beside it all that outlives a table. The control side puts in
+ * snapshots and the credential; the request path only reads the table and counts.
+ */
+import type { Snapshot } from '#contracts/snapshot';
+import { QuotaBook } from '#quota/book';
+import { RetryBudget } from '#routing/retry-budget';
+import type { Logger } from '#platform/logger';
+import { Authenticator, sameKeySet } from './authenticate.js';
+import { compileTable } from './routing-table.js';
+import type { RoutingTable } from './routing-table.js';
+import { TrafficCounters } from './traffic-counters.js';
+import { Upstreams } from './upstreams.js';
+import type { UpstreamSettings } from './upstreams.js';
+
+export interface DataPlaneSettings extends UpstreamSettings {
+  readonly registryUrl: string;
+  /** Bodies up to this size are held, so that they can be sent twice. */
+  readonly holdBytes: number;
+  readonly maxBodyBytes: number;
+  readonly maxTimeoutMs: number;
+  readonly maxCachedTokens: number;
+}
+
+export class Core {
+  table: RoutingTable | undefined;
+  /** When the table was last known to be the registry's. */
+  freshAtMs = 0;
+  /** Called once, right after the first table is in place. */
+  onFirstTable: (() => void) | undefined;
+  draining = false;
+  inFlight = 0;
+  readonly counters = new TrafficCounters();
+  readonly quotas = new QuotaBook();
+  readonly retryBudget = new RetryBudget();
+  readonly upstreams: Upstreams;
+  readonly random = Math.random;
+  private bearer = '';
+
+  constructor(
+    readonly settings: DataPlaneSettings,
+    readonly logger: Logger,
+  ) {
+    this.upstreams = new Upstreams(settings);
+  }
+
+  /** The gateway's own credential; empty until it has one. */
+  get credential(): string {
+    return this.bearer.slice('Bearer '.length);
+  }
+
+  set credential(text: string) {
+    this.bearer = `Bearer ${text}`;
+  }
+
+  /** The credential as nodes want it. */
+  get authorization(): string {
+    return this.bearer;
+  }
+
+  get ready(): boolean {
+    return this.table !== undefined && !this.draining;
+  }
+
+  /** Swaps the table whole. */
+  apply(snapshot: Snapshot): void {
+    const last = this.table?.authenticator;
+    const authenticator =
+      last && sameKeySet(last.keySet, snapshot)
+        ? last
+        : new Authenticator(snapshot, this.settings.maxCachedTokens);
+    this.table = this.upstreams.rebuild(performance.now(), (replica) =>
+      compileTable(snapshot, authenticator, this.counters, replica),
+    );
+    this.quotas.replace(snapshot.quotas);
+    this.counters.keepOnly(this.table.endpoints);
+    this.onFirstTable?.();
+    this.onFirstTable = undefined;
+  }
+}

@@ -1,0 +1,39 @@
+/** One request on its way through the stages: what each stage found for the next. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { v7 as uuidv7 } from 'uuid';
+import { sluiceHeaders } from '#contracts/oip';
+import type { Charge } from '#quota/counter';
+import type { OutcomeCode } from './account.js';
+import type { InferenceRoute } from './routes.js';
+import type { TableEndpoint, TableVersion } from './routing-table.js';
+
+const saneRequestId = /^[\w.:@/+=-]{1,128}$/;
+const noCharges: readonly Charge[] = [];
+
+/** The caller's request id when it is a sane one, else a new one. */
+export function requestIdOf(req: IncomingMessage): string {
+  const given = req.headers[sluiceHeaders.requestId];
+  return typeof given === 'string' && saneRequestId.test(given) ? given : uuidv7();
+}
+
+export class Exchange {
+  readonly requestId: string;
+  /** On the monotonic clock. */
+  readonly arrivedMs = performance.now();
+  endpoint: TableEndpoint | undefined;
+  version: TableVersion | undefined;
+  charges: readonly Charge[] = noCharges;
+  outcome: OutcomeCode = 'OK';
+  /** Called when the response is over or the caller is gone, whichever comes first. */
+  onClosed: (() => void) | undefined;
+
+  constructor(
+    readonly req: IncomingMessage,
+    readonly res: ServerResponse,
+    readonly route: InferenceRoute,
+    /** The caller waits for "100 Continue" before it sends the body. */
+    readonly expectsContinue: boolean,
+  ) {
+    this.requestId = requestIdOf(req);
+  }
+}

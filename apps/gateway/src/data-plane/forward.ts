@@ -1,0 +1,208 @@
+/**
+ * Sends an admitted request to a replica and its answer to the caller. At most one retry, on another replica when there is one,
+ * only while no byte of an answer has arrived and the body can be sent again, within the deadline and the retry budget.
+ */
+import { errors } from 'undici';
+import type { Dispatcher } from 'undici';
+import { codeHeader } from '#contracts/errors';
+import { failed, outlierDefaults, succeeded } from '#routing/outlier';
+import { outcomeOf } from './account.js';
+import { Attempt } from './attempt.js';
+import type { AttemptOwner, ResponseHeaders } from './attempt.js';
+import { BodyTooLargeError, readBody } from './body.js';
+import type { Body } from './body.js';
+import type { Core } from './core.js';
+import { refusal } from './errors.js';
+import type { Refusal } from './errors.js';
+import type { Exchange } from './exchange.js';
+import { nodeHeaders, nodePath, timeoutMsOf } from './node-request.js';
+import { pick } from './pick.js';
+import { refuse, writeAnswerHead } from './respond.js';
+import type { TableVersion } from './routing-table.js';
+import { dispatchAlone } from './upstreams.js';
+import type { Replica } from './upstreams.js';
+
+/** Reads the body and forwards the request. */
+export function forward(core: Core, exchange: Exchange, version: TableVersion): void {
+  new Forwarding(core, exchange, version).start();
+}
+
+const neverConnected = (error: Error): boolean =>
+  error instanceof errors.ConnectTimeoutError || ('syscall' in error && error.syscall === 'connect');
+
+export const tooLarge = (maxBytes: number): Refusal =>
+  refusal('PAYLOAD_TOO_LARGE', `The body is larger than the ${maxBytes} bytes that this gateway takes.`);
+
+class Forwarding implements AttemptOwner {
+  private body: Body | undefined;
+  private attempt: Attempt | undefined;
+  private retried = false;
+  /** What the answer's Content-Length still announces; undefined when it announces nothing. */
+  private bytesLeft: number | undefined;
+  private readonly deadlineMs: number;
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(
+    private readonly core: Core,
+    private readonly exchange: Exchange,
+    private readonly version: TableVersion,
+  ) {
+    const timeoutMs = timeoutMsOf(exchange.req, version, core.settings.maxTimeoutMs);
+    this.deadlineMs = exchange.arrivedMs + timeoutMs;
+    this.timer = setTimeout(() => this.onDeadline(), timeoutMs);
+    exchange.onClosed = () => this.close();
+  }
+
+  start(): void {
+    const { exchange, core } = this;
+    if (exchange.expectsContinue) exchange.res.writeContinue();
+    if (exchange.route.operation !== 'infer') return this.onBody({ kind: 'held', bytes: undefined });
+    readBody(exchange.req, core.settings, (body) => this.onBody(body));
+  }
+
+  onHeaders(attempt: Attempt, status: number, headers: ResponseHeaders): void {
+    const code = headers[codeHeader];
+    this.judge(attempt.replica, status, code);
+    if (isNodeTrouble(status)) {
+      if (this.retry(attempt.replica, false)) return attempt.ignore();
+      if (!isRelayed(status)) {
+        attempt.ignore();
+        return this.refuse(troubleAtNode(status));
+      }
+    }
+    this.exchange.outcome = outcomeOf(status, code);
+    const length = headers['content-length'];
+    this.bytesLeft = typeof length === 'string' && this.exchange.req.method !== 'HEAD' ? Number(length) : undefined;
+    writeAnswerHead(this.exchange, this.core, attempt.replica, status, headers);
+  }
+
+  onData(attempt: Attempt, chunk: Buffer): void {
+    const { res } = this.exchange;
+    if (this.bytesLeft !== undefined && (this.bytesLeft -= chunk.length) === 0) {
+      res.end(chunk);
+      return;
+    }
+    if (res.write(chunk)) return;
+    attempt.pause();
+    res.once('drain', () => attempt.resume());
+  }
+
+  onEnd(): void {
+    this.exchange.res.end();
+  }
+
+  onFailure(attempt: Attempt, error: Error): void {
+    const { res } = this.exchange;
+    if (error instanceof BodyTooLargeError) return this.refuse(tooLarge(this.core.settings.maxBodyBytes));
+    this.judge(attempt.replica, 502, undefined);
+    if (res.headersSent) {
+      // The caller must see that the answer is cut off (RFC 9112 §8).
+      this.exchange.outcome = 'UPSTREAM_FAILED';
+      res.destroy();
+      return;
+    }
+    if (!attempt.answered && this.retry(attempt.replica, !neverConnected(error))) return;
+    this.core.logger.warn({ err: error, node: attempt.replica.address, request_id: this.exchange.requestId }, 'node failed');
+    this.refuse(refusal('UPSTREAM_FAILED', 'The node broke off before it answered. Try again.'));
+  }
+
+  private onBody(body: Body): void {
+    // A whole body may come out of the parser after its caller has gone.
+    if (this.exchange.res.destroyed) return;
+    this.body = body;
+    const nowMs = performance.now();
+    this.core.retryBudget.request(nowMs);
+    const replica = pick(this.replicas(), nowMs, this.core.random);
+    if (replica) return this.send(replica, nowMs, false);
+    this.refuse(
+      refusal('NO_READY_REPLICA', `No node is ready to serve version ${this.version.label} now. Try again.`),
+    );
+  }
+
+  /** Of the table of the moment: while the body came in, a node may have come or gone. */
+  private replicas(): readonly Replica[] {
+    const { endpoint } = this.exchange;
+    const now = endpoint && this.core.table?.endpoints.get(endpoint.name);
+    return (now?.routes.versions.get(this.version.version) ?? this.version).replicas;
+  }
+
+  private send(replica: Replica, nowMs: number, alone: boolean): void {
+    const { body, exchange, core } = this;
+    const { operation } = exchange.route;
+    const headers = nodeHeaders(exchange, core.authorization, this.deadlineMs - nowMs);
+    if (body?.kind === 'streamed' && body.contentLength !== undefined)
+      headers.push('content-length', body.contentLength);
+    this.attempt = new Attempt(replica, this);
+    const options: Dispatcher.DispatchOptions = {
+      path: nodePath(this.version, operation),
+      method: operation === 'infer' ? 'POST' : exchange.req.method === 'HEAD' ? 'HEAD' : 'GET',
+      headers,
+      body: body === undefined ? null : body.kind === 'held' ? (body.bytes ?? null) : asBody(body.chunks()),
+    };
+    if (alone) dispatchAlone(replica.address, core.settings, options, this.attempt);
+    else replica.pool.dispatch(options, this.attempt);
+  }
+
+  /** Sends again if that is allowed and useful. After a reset that may be to the same replica; on a new connection in any case. */
+  private retry(from: Replica, wasReset: boolean): boolean {
+    const { body, core } = this;
+    if (this.retried || body === undefined || (body.kind === 'streamed' && body.taken)) return false;
+    const nowMs = performance.now();
+    if (nowMs >= this.deadlineMs) return false;
+    const replica = pick(this.replicas(), nowMs, core.random, from) ?? (wasReset ? from : undefined);
+    if (!replica || !core.retryBudget.tryRetry(nowMs)) return false;
+    this.retried = true;
+    core.counters.retries += 1;
+    this.send(replica, nowMs, wasReset);
+    return true;
+  }
+
+  private judge(replica: Replica, status: number, code: string | string[] | undefined): void {
+    // A full queue is no fault: leaving the replica out would only overload the others.
+    const isFault = status >= 502 && status <= 504 && code !== 'OVERLOADED';
+    if (!isFault) return succeeded(replica.health);
+    const nowMs = performance.now();
+    if (!failed(replica.health, this.replicas(), nowMs, outlierDefaults)) return;
+    this.core.counters.ejections += 1;
+    this.core.logger.warn({ node: replica.address, version: this.version.label }, 'replica ejected');
+  }
+
+  private onDeadline(): void {
+    const { attempt, exchange } = this;
+    attempt?.drop();
+    if (exchange.res.headersSent) {
+      exchange.outcome = 'DEADLINE_EXCEEDED';
+      exchange.res.destroy();
+    } else if (attempt) {
+      this.judge(attempt.replica, 504, undefined);
+      this.refuse(refusal('DEADLINE_EXCEEDED', 'The node did not answer in time.'));
+    } else this.refuse(refusal('REQUEST_TIMEOUT', 'The body did not arrive in time. Try again.'));
+  }
+
+  private refuse(reason: Refusal): void {
+    clearTimeout(this.timer);
+    refuse(this.exchange, this.core, reason);
+  }
+
+  private close(): void {
+    clearTimeout(this.timer);
+    if (!this.exchange.res.writableFinished) this.attempt?.drop();
+  }
+}
+
+/** undici takes async iterables; its types do not say so. */
+const asBody = (chunks: AsyncGenerator<Buffer>): never => chunks as never;
+
+/** The node could not serve a request that it should have been able to: another one may. */
+function isNodeTrouble(status: number): boolean {
+  return status === 502 || status === 503 || status === 401 || status === 403 || status === 404;
+}
+
+/** Whether the caller may see the node's own answer. 401, 403 and 404 are between gateway and node. */
+const isRelayed = (status: number): boolean => status >= 500;
+
+function troubleAtNode(status: number): Refusal {
+  return status === 404
+    ? refusal('NO_READY_REPLICA', 'The node does not hold this version any more. Try again.')
+    : refusal('UPSTREAM_FAILED', 'The node does not accept this gateway. Try again.');
+}

@@ -1,0 +1,48 @@
+/** The request that a node gets: path, method and an allow-list of the caller's headers, then our own. */
+import type { IncomingMessage } from 'node:http';
+import { sluiceHeaders } from '#contracts/oip';
+import type { Exchange } from './exchange.js';
+import { listedByConnection } from './hop-headers.js';
+import type { Operation } from './routes.js';
+import type { TableVersion } from './routing-table.js';
+
+const passedOn = [
+  'content-type',
+  'accept',
+  'accept-encoding',
+  'content-encoding',
+  'inference-header-content-length',
+  'traceparent',
+  'tracestate',
+] as const;
+
+const suffixOf: Record<Operation, string> = { infer: '/infer', metadata: '', ready: '/ready' };
+
+export const nodePath = (version: TableVersion, operation: Operation): string =>
+  version.path + suffixOf[operation];
+
+/** Flat header list for undici, which does the framing. */
+export function nodeHeaders(exchange: Exchange, authorization: string, remainingMs: number): string[] {
+  const { headers } = exchange.req;
+  const listed = listedByConnection(headers.connection);
+  const fields = [
+    'authorization',
+    authorization,
+    sluiceHeaders.requestId,
+    exchange.requestId,
+    sluiceHeaders.deadlineMs,
+    String(Math.max(1, Math.round(remainingMs))),
+  ];
+  for (const name of passedOn) {
+    const value = headers[name];
+    if (typeof value === 'string' && !listed.has(name)) fields.push(name, value);
+  }
+  return fields;
+}
+
+/** How long the caller gives: its own bound when it is sane, else the version's. */
+export function timeoutMsOf(req: IncomingMessage, version: TableVersion, maxTimeoutMs: number): number {
+  const given = req.headers[sluiceHeaders.deadlineMs];
+  const wanted = typeof given === 'string' && /^[1-9]\d{0,8}$/.test(given) ? Number(given) : version.timeoutMs;
+  return Math.min(wanted, maxTimeoutMs);
+}

@@ -1,0 +1,78 @@
+/** The stages in order: authenticate, authorize, resolve, admit, forward (which picks), account. With warm caches nothing is awaited. */
+import { isRefusal } from './errors.js';
+import type { Refusal } from './errors.js';
+import { account } from './account.js';
+import { admit } from './admit.js';
+import type { Identity } from './authenticate.js';
+import { authorize } from './authorize.js';
+import { announcedLength } from './body.js';
+import type { Core } from './core.js';
+import { refusal } from './errors.js';
+import type { Exchange } from './exchange.js';
+import { forward, tooLarge } from './forward.js';
+import { resolve } from './resolve.js';
+import { readAway, refuse } from './respond.js';
+import { methodsOf } from './routes.js';
+import type { RoutingTable } from './routing-table.js';
+
+export const notReady = refusal('NOT_READY', 'This gateway has no routing table yet. Try again.');
+
+/** Begins the life of an exchange: counts it in, and out when its response is over. */
+export function track(core: Core, exchange: Exchange): void {
+  core.inFlight += 1;
+  exchange.res.once('close', () => {
+    core.inFlight -= 1;
+    exchange.onClosed?.();
+    readAway(exchange.req);
+    account(exchange, core.counters, performance.now());
+  });
+}
+
+/** Gives the caller's identity to `then`, or refuses. */
+export function identified(
+  core: Core,
+  exchange: Exchange,
+  then: (identity: Identity, table: RoutingTable) => void,
+): void {
+  const { table } = core;
+  if (!table) return refuse(exchange, core, notReady);
+  const found = table.authenticator.authenticate(exchange.req.headers.authorization, Date.now());
+  const proceed = (who: Identity | Refusal): void => {
+    if (isRefusal(who)) return refuse(exchange, core, who);
+    if (!exchange.res.destroyed) then(who, table);
+  };
+  if (!(found instanceof Promise)) return proceed(found);
+  found.then(proceed).catch((error: unknown) => {
+    core.logger.error({ err: error, request_id: exchange.requestId }, 'request failed');
+    refuse(exchange, core, refusal('INTERNAL', 'The gateway failed. Try again.'));
+  });
+}
+
+/** A request to an endpoint. */
+export function serve(core: Core, exchange: Exchange): void {
+  const { route, req } = exchange;
+  const methods = methodsOf(route.operation);
+  if (!methods.split(', ').includes(req.method ?? ''))
+    return refuse(
+      exchange,
+      core,
+      refusal('METHOD_NOT_ALLOWED', `Use ${methods} on this path.`, ['allow', methods]),
+    );
+  identified(core, exchange, (identity, table) => {
+    const version = admitted(core, exchange, identity, table);
+    if ('code' in version) refuse(exchange, core, version);
+    else forward(core, exchange, version);
+  });
+}
+
+function admitted(core: Core, exchange: Exchange, identity: Identity, table: RoutingTable) {
+  const { route, req } = exchange;
+  const forbidden = authorize(identity, route.endpoint, table.disabledClients);
+  if (forbidden) return forbidden;
+  const version = resolve(exchange, table, identity.claims, core.random);
+  if ('code' in version || route.operation !== 'infer') return version;
+  const length = announcedLength(req);
+  const { maxBodyBytes } = core.settings;
+  if (length !== undefined && length > maxBodyBytes) return tooLarge(maxBodyBytes);
+  return admit(exchange, core.quotas, identity.client, Date.now()) ?? version;
+}

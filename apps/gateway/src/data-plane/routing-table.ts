@@ -1,0 +1,75 @@
+/** A snapshot, compiled for lookups. Immutable; each new snapshot makes a whole new table, and what must survive it is passed in. */
+import type { Snapshot, SnapshotModel } from '#contracts/snapshot';
+import { compileRoutes } from '#routing/resolve';
+import type { EndpointRoutes, RoutableVersion } from '#routing/resolve';
+import type { Authenticator } from './authenticate.js';
+import type { EndpointCounters, TrafficCounters } from './traffic-counters.js';
+import type { Replica, Upstreams } from './upstreams.js';
+
+export interface TableVersion extends RoutableVersion {
+  /** The version number as a header value. */
+  readonly label: string;
+  readonly timeoutMs: number;
+  readonly replicas: readonly Replica[];
+  /** Path at the node; operations are suffixes of it. */
+  readonly path: string;
+}
+
+export interface TableEndpoint {
+  readonly name: string;
+  readonly routes: EndpointRoutes<TableVersion>;
+  readonly counters: EndpointCounters;
+}
+
+export interface RoutingTable {
+  readonly snapshot: Snapshot;
+  readonly authenticator: Authenticator;
+  readonly disabledClients: ReadonlySet<string>;
+  readonly endpoints: ReadonlyMap<string, TableEndpoint>;
+}
+
+type MakeReplica = Parameters<Parameters<Upstreams['rebuild']>[1]>[0];
+
+function compileVersions(model: SnapshotModel, replica: MakeReplica): Map<number, TableVersion> {
+  return new Map(
+    model.versions.map(({ version, default_timeout_ms, replicas }) => [
+      version,
+      {
+        version,
+        ready: replicas.length > 0,
+        label: String(version),
+        timeoutMs: default_timeout_ms,
+        replicas: replicas.map(({ node_id, address }) => replica(model.name, version, node_id, address)),
+        path: `/v2/models/${encodeURIComponent(model.name)}/versions/${version}`,
+      },
+    ]),
+  );
+}
+
+export function compileTable(
+  snapshot: Snapshot,
+  authenticator: Authenticator,
+  counters: TrafficCounters,
+  replica: MakeReplica,
+): RoutingTable {
+  const models = new Map(
+    snapshot.models.map((model) => [
+      model.name,
+      { aliases: model.aliases, versions: compileVersions(model, replica) },
+    ]),
+  );
+  const nothing = { aliases: {}, versions: new Map<number, TableVersion>() };
+  const endpoints = snapshot.endpoints.map(({ name, model, traffic }): [string, TableEndpoint] => {
+    const { aliases, versions } = models.get(model) ?? nothing;
+    return [
+      name,
+      { name, routes: compileRoutes(name, traffic, versions, aliases), counters: counters.endpoint(name) },
+    ];
+  });
+  return {
+    snapshot,
+    authenticator,
+    disabledClients: new Set(snapshot.disabled_clients),
+    endpoints: new Map(endpoints),
+  };
+}

@@ -1,0 +1,106 @@
+/** The public listener: sorts requests by path, and leaves in an orderly way. */
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { programVersion } from '#platform/program';
+import { authorize } from './authorize.js';
+import type { Core } from './core.js';
+import { refusal } from './errors.js';
+import { Exchange } from './exchange.js';
+import { createPassthrough } from './passthrough.js';
+import { identified, notReady, serve, track } from './pipeline.js';
+import { answerJson, refuse } from './respond.js';
+import { parseRoute } from './routes.js';
+import type { InferenceRoute, Route } from './routes.js';
+
+export interface DataPlaneServer {
+  readonly url: string;
+  /** Takes no new connection, finishes what is under way, then closes. */
+  drain(): Promise<void>;
+}
+
+const serverMetadata = { name: 'sluice', version: programVersion, extensions: [] as string[] };
+const ownRoute: InferenceRoute = { endpoint: '', pin: undefined, operation: 'metadata' };
+
+function answerSelf(core: Core, exchange: Exchange, kind: Exclude<Route['kind'], 'inference' | 'registry'>): void {
+  const { method } = exchange.req;
+  if (kind === 'unknown')
+    return refuse(exchange, core, refusal('NOT_FOUND', 'There is no such path in the inference protocol.'));
+  if (method !== 'GET' && method !== 'HEAD')
+    return refuse(exchange, core, refusal('METHOD_NOT_ALLOWED', 'Use GET on this path.', ['allow', 'GET, HEAD']));
+  switch (kind) {
+    case 'live':
+      return answerJson(exchange, core, 200, { live: true });
+    case 'ready':
+      return core.ready ? answerJson(exchange, core, 200, { ready: true }) : refuse(exchange, core, core.draining ? draining : notReady);
+    case 'server':
+      return identified(core, exchange, (identity, table) => {
+        const forbidden = authorize(identity, undefined, table.disabledClients);
+        if (forbidden) refuse(exchange, core, forbidden);
+        else answerJson(exchange, core, 200, serverMetadata);
+      });
+  }
+}
+
+const draining = refusal('DRAINING', 'This gateway is shutting down. Use another one.');
+
+function requestHandler(core: Core): (req: IncomingMessage, res: ServerResponse, expectsContinue: boolean) => void {
+  const passthrough = createPassthrough(core);
+  return (req, res, expectsContinue) => {
+    // RFC 9112 §6.1: such a message has no trustworthy frame.
+    if (req.httpVersionMajor === 1 && req.httpVersionMinor === 0 && req.headers['transfer-encoding'] !== undefined) {
+      res.writeHead(400, { connection: 'close' }).end();
+      return;
+    }
+    const route = parseRoute(req.url ?? '/');
+    if (route.kind === 'registry') {
+      if (expectsContinue) res.writeContinue();
+      passthrough.handle(req, res);
+      return;
+    }
+    const exchange = new Exchange(req, res, route.kind === 'inference' ? route.route : ownRoute, expectsContinue);
+    track(core, exchange);
+    if (route.kind === 'inference') serve(core, exchange);
+    else answerSelf(core, exchange, route.kind);
+  };
+}
+
+const drainStepMs = 50;
+
+async function drain(core: Core, server: Server): Promise<void> {
+  core.draining = true;
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  const ended = closed.then(() => true);
+  for (let quiet = 0; !(await Promise.race([ended, sleep(drainStepMs, false)])); ) {
+    server.closeIdleConnections();
+    // A connection that never sent anything does not count as idle.
+    quiet = core.inFlight === 0 ? quiet + 1 : 0;
+    if (quiet >= 3) server.closeAllConnections();
+  }
+  await core.upstreams.destroy();
+}
+
+/** Starts listening. */
+export async function listen(core: Core, host: string, port: number): Promise<DataPlaneServer> {
+  const handle = requestHandler(core);
+  const server = createServer(
+    {
+      keepAliveTimeout: 65_000,
+      headersTimeout: 10_000,
+      // Uploads may take hours; the inference path has its own deadline.
+      requestTimeout: 0,
+      connectionsCheckingInterval: 5_000,
+      noDelay: true,
+    },
+    (req, res) => handle(req, res, false),
+  );
+  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => handle(req, res, true));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port, backlog: 1_024 }, resolve);
+  });
+  const { address, port: bound, family } = server.address() as AddressInfo;
+  const shown = family === 'IPv6' ? `[${address}]` : address;
+  return { url: `http://${shown}:${bound}`, drain: () => drain(core, server) };
+}

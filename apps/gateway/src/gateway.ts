@@ -1,0 +1,41 @@
+/** The gateway put together: data plane, control side and admin server, and how they start and end. */
+import type { Logger } from '#platform/logger';
+import { startAdmin } from './admin/admin.js';
+import { dataPlaneSettings } from './config.js';
+import type { GatewaySettings } from './config.js';
+import { keepCounters } from './control/counters.js';
+import { openFiles } from './control/files.js';
+import { startLink } from './control/link.js';
+import { Core } from './data-plane/core.js';
+import { listen } from './data-plane/server.js';
+
+export interface Gateway {
+  readonly url: string;
+  readonly adminUrl: string;
+  readonly core: Core;
+  /** Resolves when there is a snapshot to serve from, fresh or saved. */
+  readonly ready: Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Starts a gateway. It listens at once and serves as soon as it has a snapshot. */
+export async function startGateway(settings: GatewaySettings, logger: Logger): Promise<Gateway> {
+  const core = new Core(dataPlaneSettings(settings), logger);
+  const files = await openFiles(settings.SLUICE_GATEWAY_DATA_DIR, logger);
+  const counters = await keepCounters(core, files.counters, logger);
+  const saved = await files.snapshot.read();
+  if (saved) core.apply(saved);
+  const server = await listen(core, settings.SLUICE_GATEWAY_HOST, settings.SLUICE_GATEWAY_PORT);
+  const admin = await startAdmin(core, settings);
+  const link = startLink(core, settings, files, logger);
+  return {
+    url: server.url,
+    adminUrl: admin.url,
+    core,
+    ready: saved ? Promise.resolve() : link.firstSnapshot,
+    async close() {
+      await server.drain();
+      await Promise.all([link.close(), counters.close(), admin.close()]);
+    },
+  };
+}
