@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-const resolve = { conditions: ['source', 'node', 'import', 'module', 'default'] };
+// Node gets these as well (--conditions): `import` among them would break every require() of a package that has both forms.
+const resolve = { conditions: ['source', 'node'] };
 
 export default defineConfig({
   test: {
@@ -16,6 +17,7 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['test/integration/**/*.spec.ts'],
+          globalSetup: ['test/support/postgres.ts'],
           environment: 'node',
           testTimeout: 60_000,
           hookTimeout: 120_000,

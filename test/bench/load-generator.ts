@@ -5,27 +5,8 @@
  */
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { z } from 'zod';
-
-const Options = z.object({
-  host: z.string(),
-  port: z.number(),
-  path: z.string(),
-  headers: z.record(z.string(), z.string()),
-  body: z.string(),
-  connections: z.int().min(1),
-  warmupMs: z.number(),
-  durationMs: z.number(),
-});
-export type LoadOptions = z.infer<typeof Options>;
-
-export const LoadResult = z.object({
-  requests: z.int(),
-  seconds: z.number(),
-  p50Ms: z.number(),
-  p99Ms: z.number(),
-});
-export type LoadResult = z.infer<typeof LoadResult>;
+import { LoadOptions } from './load.js';
+import type { LoadResult } from './load.js';
 
 function prepare(options: LoadOptions): Buffer {
   const body = Buffer.from(options.body);
@@ -102,6 +83,4 @@ async function run(options: LoadOptions): Promise<LoadResult> {
   };
 }
 
-const argument = process.argv[2];
-if (argument !== undefined)
-  process.stdout.write(`${JSON.stringify(await run(Options.parse(JSON.parse(argument))))}\n`);
+process.stdout.write(`${JSON.stringify(await run(LoadOptions.parse(JSON.parse(process.argv[2] ?? ''))))}\n`);

@@ -7,8 +7,8 @@ import { cpus, release } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { LoadResult } from './load-generator.js';
-import type { LoadOptions } from './load-generator.js';
+import { LoadResult } from './load.js';
+import type { LoadOptions } from './load.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 /** Linux counts CPU time in ticks of 1/100 s on every platform that Node runs on. */

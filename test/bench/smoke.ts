@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { createClient } from '#client/client';
 import { packageRoot } from '#platform/program';
 import { z } from 'zod';
-import type { LoadOptions } from './load-generator.js';
+import type { LoadOptions } from './load.js';
 import { childrenOf, machine, measure, startBareServer } from './processes.js';
 import type { Measured } from './processes.js';
 

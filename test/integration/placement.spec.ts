@@ -1,0 +1,168 @@
+import type { ReplicaReport } from '#contracts/nodes';
+import { NodeEntity } from '#database/entities/node.entity';
+import { VersionEntity } from '#database/entities/version.entity';
+import { Transactions } from '#database/transactions';
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { joinNode, report } from '../support/nodes.js';
+import type { TestNode } from '../support/nodes.js';
+import { place } from '../support/placement.js';
+import { startRegistry } from '../support/registry.js';
+import type { TestRegistry } from '../support/registry.js';
+import { emptyTables, seedAlias, seedTraffic, seedVersion } from '../support/seeds.js';
+
+let registry: TestRegistry;
+beforeAll(async () => {
+  registry = await startRegistry();
+});
+beforeEach(() => emptyTables(registry.dataSource));
+afterAll(() => registry.close());
+
+const holders = async (nodes: readonly TestNode[], versionId: string): Promise<string[]> => {
+  const held = await Promise.all(nodes.map((node) => node.assignments()));
+  return nodes
+    .filter((_, i) => held[i]?.assignments.some((one) => one.version_id === versionId))
+    .map((node) => node.name);
+};
+/** Every node says that all it was given is READY. */
+const loadAll = async (nodes: readonly TestNode[]): Promise<void> => {
+  for (const node of nodes) {
+    const { assignments } = await node.assignments();
+    const reports: ReplicaReport[] = assignments.map((one) =>
+      report(one.version_id, 'READY', { config_revision: one.config_revision }),
+    );
+    await node.renew(reports);
+  }
+};
+const reasonOf = async (id: string): Promise<string | null> =>
+  (await registry.dataSource.manager.findOneByOrFail(VersionEntity, { id })).status_reason;
+const lose = (node: TestNode): Promise<unknown> =>
+  registry.dataSource.manager.update(NodeEntity, { id: node.id }, { state: 'LOST' });
+
+it('checks a new version on one node, keeps it on one, and spreads it when callers can reach it', async () => {
+  const nodes = [await joinNode(registry, 'a'), await joinNode(registry, 'b'), await joinNode(registry, 'c')];
+  const version = await seedVersion(registry.dataSource, 'iris');
+  await place(registry);
+  const [first] = await holders(nodes, version.id);
+  await loadAll(nodes);
+  await place(registry);
+  expect(await holders(nodes, version.id)).toEqual([first]);
+  await seedAlias(registry.dataSource, version, 'champion');
+  await place(registry);
+  const spread = await holders(nodes, version.id);
+  expect(spread).toHaveLength(2);
+  expect(spread).toContain(first);
+});
+
+it('moves what a lost node held, and nothing else', async () => {
+  const nodes = [await joinNode(registry, 'a'), await joinNode(registry, 'b'), await joinNode(registry, 'c')];
+  const versions = await Promise.all(
+    Array.from({ length: 12 }, (_, i) => seedVersion(registry.dataSource, `model-${i}`)),
+  );
+  for (const version of versions) await seedTraffic(registry.dataSource, version, version.model);
+  await place(registry);
+  await loadAll(nodes);
+  await place(registry);
+  await loadAll(nodes);
+  const before = await Promise.all(versions.map((version) => holders(nodes, version.id)));
+  for (const names of before) expect(names).toHaveLength(2);
+  const [lost] = nodes;
+  if (lost === undefined) throw new Error('three nodes have joined');
+  await lose(lost);
+  await place(registry);
+  const after = await Promise.all(versions.map((version) => holders(nodes, version.id)));
+  for (const [i, names] of after.entries()) {
+    expect(names).toEqual(['b', 'c']);
+    expect(names).toEqual(expect.arrayContaining((before[i] ?? []).filter((name) => name !== 'a')));
+  }
+});
+
+it('changes no revision when there is nothing to change', async () => {
+  const node = await joinNode(registry, 'a');
+  await seedVersion(registry.dataSource, 'iris');
+  await place(registry);
+  const { revision } = await node.assignments();
+  const routing = await registry.dataSource.query('SELECT revision FROM snapshot_state');
+  await place(registry);
+  await place(registry);
+  expect((await node.assignments()).revision).toBe(revision);
+  expect(await registry.dataSource.query('SELECT revision FROM snapshot_state')).toEqual(routing);
+});
+
+it('says on the version why it waits, and clears it when it does not', async () => {
+  const version = await seedVersion(registry.dataSource, 'iris');
+  await place(registry);
+  expect(await reasonOf(version.id)).toBe('Waits for a replica. No node is up.');
+  const small = await joinNode(registry, 'small', 1_000_000);
+  await place(registry);
+  expect(await reasonOf(version.id)).toBe(
+    'Waits for a replica. It needs 65 MiB of memory; the most that a node has free is 1 MiB.',
+  );
+  const large = await joinNode(registry, 'large');
+  await place(registry);
+  expect(await reasonOf(version.id)).toBeNull();
+  expect(await holders([small, large], version.id)).toEqual(['large']);
+});
+
+it('takes an archived version off its nodes and forgets it when they have let go', async () => {
+  const node = await joinNode(registry, 'a');
+  const version = await seedVersion(registry.dataSource, 'iris');
+  await place(registry);
+  await loadAll([node]);
+  await registry.dataSource.manager.update(VersionEntity, { id: version.id }, { archived_at: new Date() });
+  await place(registry);
+  expect(await holders([node], version.id)).toEqual([]);
+  const replicas = async (): Promise<unknown[]> =>
+    (await registry.admin.nodes.read({ params: { node_id: node.id } })).replicas;
+  await node.renew([report(version.id, 'DRAINING')]);
+  expect(await replicas()).toMatchObject([{ state: 'DRAINING' }]);
+  await node.renew([]);
+  expect(await replicas()).toEqual([]);
+});
+
+it('tries a failed replica of a READY version elsewhere, and here again when its time has come', async () => {
+  const nodes = [await joinNode(registry, 'a'), await joinNode(registry, 'b')];
+  const version = await seedVersion(registry.dataSource, 'iris');
+  await place(registry);
+  await loadAll(nodes);
+  const [name] = await holders(nodes, version.id);
+  const failing = nodes.find((node) => node.name === name);
+  const other = nodes.find((node) => node.name !== name);
+  if (!failing || !other) throw new Error('one of two nodes holds the version');
+  const failure = report(version.id, 'FAILED', { reason: 'CUDA is gone', permanent: true });
+  await failing.renew([failure]);
+  await place(registry);
+  expect(await holders(nodes, version.id)).toEqual([other.name]);
+  expect(await registry.dataSource.manager.findOneByOrFail(VersionEntity, { id: version.id })).toMatchObject({
+    status: 'READY',
+  });
+  await failing.renew([]);
+  await other.renew([failure]);
+  await place(registry);
+  expect(await holders(nodes, version.id)).toEqual([]);
+  expect(await reasonOf(version.id)).toMatch(/^Waits for a replica\. It failed on every node .* in \d+ s\.$/);
+  await registry.dataSource.query('UPDATE replicas SET retry_at = now()');
+  await place(registry);
+  expect(await holders(nodes, version.id)).toHaveLength(1);
+});
+
+it('gets along with reports and other looks that come at the same time', async () => {
+  const nodes = await Promise.all(['a', 'b', 'c', 'd'].map((name) => joinNode(registry, name)));
+  const versions = await Promise.all(
+    Array.from({ length: 10 }, (_, i) => seedVersion(registry.dataSource, `model-${i}`)),
+  );
+  for (const version of versions) await seedTraffic(registry.dataSource, version, version.model);
+  const system = { subject: 'test', requestId: undefined };
+  for (let round = 0; round < 5; round += 1)
+    await Promise.all([
+      ...Array.from({ length: 3 }, () => place(registry)),
+      ...nodes.map((node) => loadAll([node])),
+      new Transactions(registry.dataSource).write(system, (tx) => Promise.resolve(tx.routingChanged())),
+    ]);
+  await place(registry);
+  await loadAll(nodes);
+  await place(registry);
+  const states = await registry.dataSource.query<{ version_id: string }[]>(
+    `SELECT version_id FROM replicas WHERE wanted AND state = 'READY'`,
+  );
+  expect(states).toHaveLength(20);
+});
