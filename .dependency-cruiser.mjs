@@ -69,7 +69,7 @@ export default {
     {
       name: 'onnxruntime-in-runners-only',
       severity: 'error',
-      from: { path: '^(apps|libs)/', pathNot: ['^apps/node/src/runner/'] },
+      from: { path: '^(apps|libs)/', pathNot: ['^apps/node/src/runner/', '\\.spec\\.ts$'] },
       to: { path: 'node_modules/onnxruntime-node/' },
     },
     {

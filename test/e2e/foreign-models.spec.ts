@@ -119,7 +119,7 @@ describe('a model from elsewhere', () => {
       const tensor = expected[output.name];
       expect(output.shape).toEqual(tensor?.dims);
       // FP32 printed as JSON must read back as the very same 32 bits.
-      expect(Float32Array.from(output.data.flat(Infinity) as number[])).toEqual(tensor?.data);
+      expect(Float32Array.from<number>(output.data.flat(Infinity))).toEqual(tensor?.data);
     }
   });
 
@@ -141,7 +141,8 @@ describe('a model from elsewhere', () => {
       const directState = viaRuntime['stateN'];
       expect(Float32Array.from(state?.data ?? [])).toEqual(directState?.data);
       through = { ...through, data: state?.data ?? [] };
-      direct = { ...direct, data: [...(directState?.data as Float32Array)] };
+      if (!(directState?.data instanceof Float32Array)) throw new Error('stateN is not FP32');
+      direct = { ...direct, data: [...directState.data] };
     }
   });
 });

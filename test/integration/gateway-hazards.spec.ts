@@ -48,7 +48,10 @@ const serveBy = (replicas: Replicas, wishes: Partial<SnapshotWishes> = {}): Prom
     makeSnapshot({ keys: registry.keys, revision: ++revision, versions: { 1: replicas }, ...wishes }),
   );
 
-const infer = (body: NonNullable<RequestInit['body']> = '{}', init: RequestInit & { duplex?: 'half' } = {}): Promise<Response> =>
+const infer = (
+  body: NonNullable<RequestInit['body']> = '{}',
+  init: RequestInit & { duplex?: 'half' } = {},
+): Promise<Response> =>
   fetch(`${gateway.url}/v2/models/iris/infer`, {
     method: 'POST',
     body,
@@ -80,7 +83,8 @@ describe('retries', () => {
       (socket) => socket.destroy(),
       (socket) => socket.resetAndDestroy(),
       (socket) => socket.write('HTTP/1.1 502 Bad\r\ncontent-length: 3\r\n\r\nbad'),
-      (socket) => socket.write('HTTP/1.1 503 Busy\r\ncontent-length: 4\r\nx-sluice-code: OVERLOADED\r\n\r\nbusy'),
+      (socket) =>
+        socket.write('HTTP/1.1 503 Busy\r\ncontent-length: 4\r\nx-sluice-code: OVERLOADED\r\n\r\nbusy'),
       (socket) => socket.write('HTTP/1.1 404 Gone\r\ncontent-length: 4\r\n\r\ngone'),
     ];
     for (const trouble of troubles) {
@@ -203,12 +207,16 @@ describe('breaks', () => {
       expect(response.status).toBe(200);
       await expect(response.text()).rejects.toThrow();
     }
-    const outcomes = (): unknown => gateway.core.counters.endpoint('iris').versions.get(1)?.get('UPSTREAM_FAILED');
+    const outcomes = (): unknown =>
+      gateway.core.counters.endpoint('iris').versions.get(1)?.get('UPSTREAM_FAILED');
     await until(() => outcomes() === 2, 'both counted');
   });
 
   it('a node that talks nonsense is a failed node', async () => {
-    for (const nonsense of ['hello\r\n\r\n', 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok']) {
+    for (const nonsense of [
+      'hello\r\n\r\n',
+      'HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok',
+    ]) {
       await serveBy([await startRawNode((socket) => socket.write(nonsense))]);
       expect(await outcome(await infer())).toEqual([502, 'UPSTREAM_FAILED']);
     }
@@ -250,9 +258,23 @@ describe('headers', () => {
     expect(answer).toContain('x-kept: a\r\nx-kept: b\r\n');
     expect(answer).toContain('x-sluice-version: 1\r\n');
     expect(answer).toContain('x-request-id: mine\r\n');
-    for (const field of ['x-secret', 'proxy-authenticate', 'upgrade:', 'trailer:', 'x-sluice-version: 99', 'timeout=60'])
+    for (const field of [
+      'x-secret',
+      'proxy-authenticate',
+      'upgrade:',
+      'trailer:',
+      'x-sluice-version: 99',
+      'timeout=60',
+    ])
       expect(answer, field).not.toContain(field);
-    for (const field of ['keep-alive: 5', 'te:', 'proxy-authorization', 'upgrade:', 'traceparent', bearer.toLowerCase()])
+    for (const field of [
+      'keep-alive: 5',
+      'te:',
+      'proxy-authorization',
+      'upgrade:',
+      'traceparent',
+      bearer.toLowerCase(),
+    ])
       expect(seen[0], field).not.toContain(field);
     expect(seen[0]).toContain('authorization: bearer gateway-credential\r\n');
   });
@@ -322,10 +344,15 @@ describe('smuggling', () => {
 
   it('pipelined requests get their own answers, in order', async () => {
     const node = await TestNode.start('one');
-    node.respond = (_req, res, body) => void setTimeout(() => res.end(body), body.toString() === 'a' ? 50 : 0);
+    node.respond = (_req, res, body) =>
+      void setTimeout(() => res.end(body), body.toString() === 'a' ? 50 : 0);
     await serveBy([node.replica]);
-    const request = (body: string, more = ''): string => `${head(`content-length: ${body.length}\r\n${more}`)}${body}`;
-    const answer = await exchangeRaw(gateway.url, request('a') + request('bb') + request('ccc', 'connection: close\r\n'));
+    const request = (body: string, more = ''): string =>
+      `${head(`content-length: ${body.length}\r\n${more}`)}${body}`;
+    const answer = await exchangeRaw(
+      gateway.url,
+      request('a') + request('bb') + request('ccc', 'connection: close\r\n'),
+    );
     expect([...answer.matchAll(/\r\n\r\n(a|bb|ccc)/g)].map(([, body]) => body)).toEqual(['a', 'bb', 'ccc']);
   });
 });

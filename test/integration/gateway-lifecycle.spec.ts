@@ -64,7 +64,10 @@ describe('snapshots', () => {
         { version: 1, weight: revision % 5 },
         { version: 2, weight: 1 },
       ];
-      const versions = { 1: replicas.map((one) => one.replica), 2: [others[revision % 2]?.replica ?? node.replica] };
+      const versions = {
+        1: replicas.map((one) => one.replica),
+        2: [others[revision % 2]?.replica ?? node.replica],
+      };
       await publish(registry, gateway, snapshot({ revision, versions, traffic: { split } }));
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
@@ -123,7 +126,9 @@ describe('a restart', () => {
   });
 
   it('keeps what was counted against quotas', async () => {
-    const quotas = [{ id: '0198f000-0000-7000-8000-000000000009', name: 'perday', window: 'day', limit: 5 } as const];
+    const quotas = [
+      { id: '0198f000-0000-7000-8000-000000000009', name: 'perday', window: 'day', limit: 5 } as const,
+    ];
     registry.publish(snapshot({ quotas }));
     const statuses: number[] = [];
     for (let run = 0; run < 3; run++) {
@@ -163,13 +168,26 @@ describe('the admin server', () => {
     const url = gateway.adminUrl;
     expect((await read(url, '/health/live')).status).toBe(200);
     expect((await read(url, '/health/ready')).status).toBe(503);
-    registry.publish(snapshot({ versions: { 1: [node.replica], 2: [] }, traffic: { split: [{ version: 1, weight: 1 }, { version: 2, weight: 1 }] } }));
+    registry.publish(
+      snapshot({
+        versions: { 1: [node.replica], 2: [] },
+        traffic: {
+          split: [
+            { version: 1, weight: 1 },
+            { version: 2, weight: 1 },
+          ],
+        },
+      }),
+    );
     await gateway.ready;
     expect((await read(url, '/health/ready')).status).toBe(200);
     await (await infer(gateway)).arrayBuffer();
     for (const path of ['/metrics', '/snapshot']) {
       const none = await read(url, path);
-      expect([none.status, none.headers.get('content-type')]).toEqual([401, 'application/problem+json; charset=utf-8']);
+      expect([none.status, none.headers.get('content-type')]).toEqual([
+        401,
+        'application/problem+json; charset=utf-8',
+      ]);
       expect((await read(url, path, bearer)).status).toBe(403);
     }
     const admin = await makeToken(registry.keys, { scope: 'admin' });
@@ -184,7 +202,10 @@ describe('the admin server', () => {
     expect(metrics).toContain('sluice_gateway_request_duration_seconds_count{endpoint="iris"} 1');
     expect(metrics).toContain('sluice_gateway_request_duration_seconds_bucket{endpoint="iris",le="+Inf"} 1');
     expect(metrics).toContain('sluice_gateway_snapshot_revision 1');
-    const drained = await fetch(`${url}/drain`, { method: 'POST', headers: { authorization: `Bearer ${admin}` } });
+    const drained = await fetch(`${url}/drain`, {
+      method: 'POST',
+      headers: { authorization: `Bearer ${admin}` },
+    });
     expect(drained.status).toBe(202);
     const ready = await read(gateway.url, '/v2/health/ready');
     expect([ready.status, ready.headers.get('x-sluice-code')]).toEqual([503, 'DRAINING']);

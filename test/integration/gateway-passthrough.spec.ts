@@ -76,7 +76,14 @@ describe('pass-through', () => {
       'x-forwarded-proto': 'http',
       'x-request-id': 'mine',
     });
-    for (const dropped of ['x-listed', 'te', 'proxy-authorization', 'forwarded', 'x-real-ip', 'x-sluice-node'])
+    for (const dropped of [
+      'x-listed',
+      'te',
+      'proxy-authorization',
+      'forwarded',
+      'x-real-ip',
+      'x-sluice-node',
+    ])
       expect(headers).not.toHaveProperty(dropped);
   });
 
@@ -137,7 +144,7 @@ describe('pass-through', () => {
       upload.end();
     };
     send();
-    for (let last = -1; sent !== last; ) {
+    for (let last = -1; sent !== last;) {
       last = sent;
       await new Promise((resolve) => setTimeout(resolve, 200));
       stalled = sent < total;

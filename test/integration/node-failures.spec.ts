@@ -162,7 +162,7 @@ describe('deadlines', () => {
       files: { 'model.onnx': busyModel },
       config: { default_timeout_ms: 100, warmup: false },
     });
-    const long = node.infer('hasty', size(1_600), { 'x-sluice-deadline-ms': '20000' });
+    const long = node.infer('hasty', size(2_200), { 'x-sluice-deadline-ms': '20000' });
     expect(await node.infer('hasty', size(4))).toMatchObject({ status: 504 });
     expect((await long).status).toBe(200);
     expect((await node.infer('hasty', size(4))).status).toBe(200);

@@ -1,12 +1,10 @@
-/** The sample model: two versions and what they must answer. */
-import { readFileSync } from 'node:fs';
+/** The sample model: its two versions and a request. */
 import { join } from 'node:path';
 import { packageRoot } from '#platform/program';
 
 const samples = join(packageRoot, 'apps/standalone/samples');
 
 export const irisFile = (version: 1 | 2): string => join(samples, `iris-v${version}.onnx`);
-export const irisExpected: unknown = JSON.parse(readFileSync(join(samples, 'expected.json'), 'utf8'));
 
 /** One flower, as an Open Inference Protocol request. */
 export const irisRequest = {

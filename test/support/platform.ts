@@ -118,7 +118,7 @@ async function createCaller(
   scopes: readonly string[],
 ): Promise<Caller> {
   const created = await admin.clients.create({
-    body: { name: `caller ${scopes.join(' ')}`, scopes: [...scopes] },
+    body: { name: `caller ${scopes.join(' ').replaceAll(':', ' of ')}`, scopes: [...scopes] },
   });
   const token = clientCredentials({
     baseUrl: gatewayUrl,

@@ -1,4 +1,5 @@
 /** Rows that other features would write, for tests of the features that only read them. */
+import { retryDeadlocks } from '#database/transactions';
 import type { VersionConfig } from '#contracts/models';
 import { VersionConfig as VersionConfigSchema } from '#contracts/models';
 import { EndpointEntity, TrafficTargetEntity } from '#database/entities/endpoint.entity';
@@ -108,5 +109,5 @@ export async function seedTraffic(
 
 /** Forgets nodes, models and quotas, so that one registry serves many tests. */
 export async function emptyTables(dataSource: DataSource): Promise<void> {
-  await dataSource.query('TRUNCATE nodes, replicas, models, artifacts, quotas CASCADE');
+  await retryDeadlocks(() => dataSource.query('TRUNCATE nodes, replicas, models, artifacts, quotas CASCADE'));
 }

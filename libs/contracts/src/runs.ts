@@ -2,7 +2,6 @@
 import { z } from 'zod';
 import { Id, Name, Tags, Timestamp, pageOf, pageQuery } from './common.js';
 
-export const ExperimentParams = z.object({ experiment: Name });
 export const Experiment = z
   .object({ id: Id, name: Name, tags: Tags, created_at: Timestamp })
   .meta({ id: 'Experiment' });

@@ -31,11 +31,34 @@ export interface WriteContext {
 /** PostgreSQL NOTIFY channels. */
 export const channels = { routing: 'sluice_routing', assignments: 'sluice_assignments' } as const;
 
-/** Runs changes in transactions (READ COMMITTED). Any exception rolls back all of it. */
+/** PostgreSQL gave the transaction up for another one; nothing of it happened, so it may simply run again. */
+const givenUp = new Set(['40P01', '40001']);
+const maxAttempts = 4;
+
+/** Runs `work` again when PostgreSQL chose it to break a deadlock (PostgreSQL manual §13.5). */
+export async function retryDeadlocks<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      const { driverError } = error as { driverError?: { code?: string } };
+      if (attempt === maxAttempts || !givenUp.has(driverError?.code ?? '')) throw error;
+    }
+  }
+}
+
+/**
+ * Runs changes in transactions (READ COMMITTED). Any exception rolls back all of it; `work` may run more than once and must
+ * do nothing that a rollback does not undo.
+ */
 export class Transactions {
   constructor(readonly dataSource: DataSource) {}
 
   async write<T>(actor: Actor, work: (tx: WriteContext) => Promise<T>): Promise<T> {
+    return retryDeadlocks(() => this.once(actor, work));
+  }
+
+  private once<T>(actor: Actor, work: (tx: WriteContext) => Promise<T>): Promise<T> {
     return this.dataSource.transaction(async (manager) => {
       let routing = false;
       const result = await work({

@@ -16,8 +16,7 @@ const routesOf = (
   traffic: z.input<typeof Traffic>,
   ready: Readonly<Record<number, boolean>>,
   aliases: Record<string, number> = {},
-): EndpointRoutes<RoutableVersion> =>
-  compileRoutes('iris', Traffic.parse(traffic), versions(ready), aliases);
+): EndpointRoutes<RoutableVersion> => compileRoutes('iris', Traffic.parse(traffic), versions(ready), aliases);
 
 const request = (input: Partial<ResolveInput> = {}): ResolveInput => ({
   pin: undefined,

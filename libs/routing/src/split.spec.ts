@@ -44,7 +44,9 @@ describe('sticky split', () => {
           Object.entries(before).filter(([version]) => Number(version) !== gone),
         );
         const [was, is] = [assignment(splitOf(before)), assignment(splitOf(after))];
-        return is.every((version, bucket) => (was[bucket] === gone ? version !== gone : version === was[bucket]));
+        return is.every((version, bucket) =>
+          was[bucket] === gone ? version !== gone : version === was[bucket],
+        );
       }),
       { numRuns: 60 },
     );
@@ -57,7 +59,8 @@ describe('sticky split', () => {
         const tally = new Map<number | undefined, number>();
         for (const version of assignment(splitOf(given))) tally.set(version, (tally.get(version) ?? 0) + 1);
         return Object.entries(given).every(
-          ([version, weight]) => Math.abs((tally.get(Number(version)) ?? 0) / bucketCount - weight / total) < 0.03,
+          ([version, weight]) =>
+            Math.abs((tally.get(Number(version)) ?? 0) / bucketCount - weight / total) < 0.03,
         );
       }),
       { numRuns: 60 },

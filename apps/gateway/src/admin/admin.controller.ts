@@ -57,7 +57,9 @@ export class AdminController {
       snapshot: table.snapshot,
       heard_at: freshAtMs === 0 ? null : new Date(freshAtMs).toISOString(),
       gated: Object.fromEntries(
-        endpoints.filter(({ routes }) => routes.gated.length > 0).map(({ name, routes }) => [name, routes.gated]),
+        endpoints
+          .filter(({ routes }) => routes.gated.length > 0)
+          .map(({ name, routes }) => [name, routes.gated]),
       ),
       ejected: [...versions].flatMap(({ path, replicas }) =>
         replicas

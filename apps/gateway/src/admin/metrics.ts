@@ -37,16 +37,15 @@ const durationHelp = 'Requests that reached a version, until the answer was over
 
 /** A histogram whose values are kept elsewhere. */
 class LatencyHistogram extends Histogram {
-  constructor(
-    private readonly core: Core,
-    registry: Registry,
-  ) {
-    super({ name: durationName, help: durationHelp, labelNames: ['endpoint'], registers: [registry] });
+  constructor(private readonly core: Core) {
+    super({ name: durationName, help: durationHelp, labelNames: ['endpoint'], registers: [] });
   }
 
   /** What the registry asks a metric for; prom-client's types leave it out. */
   getForPromString(): Promise<Metric> {
-    const values = [...this.core.counters.endpoints].flatMap(([name, { latency }]) => latencyRows(name, latency));
+    const values = [...this.core.counters.endpoints].flatMap(([name, { latency }]) =>
+      latencyRows(name, latency),
+    );
     return Promise.resolve({
       name: durationName,
       help: durationHelp,
@@ -98,14 +97,32 @@ export function createMetrics(core: Core): Registry {
   const { counters } = core;
   collectDefaultMetrics({ register: registry });
   addRequestCounter(core, registry);
-  new LatencyHistogram(core, registry);
+  registry.registerMetric(new LatencyHistogram(core));
   addTotal(registry, 'sluice_gateway_retries_total', 'Requests sent a second time', () => counters.retries);
-  addTotal(registry, 'sluice_gateway_ejections_total', 'Replicas left out after failures', () => counters.ejections);
-  addTotal(registry, 'sluice_gateway_passed_through_total', 'Requests handed to the registry', () => counters.passedThrough);
+  addTotal(
+    registry,
+    'sluice_gateway_ejections_total',
+    'Replicas left out after failures',
+    () => counters.ejections,
+  );
+  addTotal(
+    registry,
+    'sluice_gateway_passed_through_total',
+    'Requests handed to the registry',
+    () => counters.passedThrough,
+  );
   addGauge(registry, 'sluice_gateway_in_flight', 'Requests under way', () => core.inFlight);
-  addGauge(registry, 'sluice_gateway_snapshot_revision', 'Revision of the routing table; -1 without one', () => core.table?.snapshot.revision ?? -1);
-  addGauge(registry, 'sluice_gateway_snapshot_age_seconds', 'Since the registry was last heard; -1 if never', () =>
-    core.freshAtMs === 0 ? -1 : (Date.now() - core.freshAtMs) / 1_000,
+  addGauge(
+    registry,
+    'sluice_gateway_snapshot_revision',
+    'Revision of the routing table; -1 without one',
+    () => core.table?.snapshot.revision ?? -1,
+  );
+  addGauge(
+    registry,
+    'sluice_gateway_snapshot_age_seconds',
+    'Since the registry was last heard; -1 if never',
+    () => (core.freshAtMs === 0 ? -1 : (Date.now() - core.freshAtMs) / 1_000),
   );
   return registry;
 }

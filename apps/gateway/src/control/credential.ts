@@ -33,7 +33,9 @@ export async function keepCredential(options: CredentialOptions, signal: AbortSi
     try {
       const lifeMs = await renew(client, options, signal);
       failures = 0;
-      await sleep(Math.min(maxRenewMs, Math.max(minRenewMs, lifeMs * renewAfterShare)), undefined, { signal });
+      await sleep(Math.min(maxRenewMs, Math.max(minRenewMs, lifeMs * renewAfterShare)), undefined, {
+        signal,
+      });
     } catch (error) {
       if (signal.aborted) return;
       failures += 1;

@@ -8,7 +8,8 @@ const stream =
 async function parse(bytes: Uint8Array, cuts: readonly number[]): Promise<unknown[]> {
   const edges = [0, ...cuts.map((cut) => cut % bytes.length).sort((a, b) => a - b), bytes.length];
   async function* chunks() {
-    for (let i = 1; i < edges.length; i++) yield await Promise.resolve(bytes.subarray(edges[i - 1], edges[i]));
+    for (let i = 1; i < edges.length; i++)
+      yield await Promise.resolve(bytes.subarray(edges[i - 1], edges[i]));
   }
   const events: unknown[] = [];
   for await (const event of readEvents(chunks())) events.push(event);

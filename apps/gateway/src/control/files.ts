@@ -42,7 +42,9 @@ export class StateFile<T extends z.ZodType> {
   /** Replaces the file; writes never overlap. `durable` waits for the disk. */
   write(value: z.input<T>, durable: boolean): Promise<void> {
     const json = JSON.stringify(value);
-    this.writing = this.writing.catch(() => undefined).then(() => this.replace(`${digest(json)}\n${json}`, durable));
+    this.writing = this.writing
+      .catch(() => undefined)
+      .then(() => this.replace(`${digest(json)}\n${json}`, durable));
     return this.writing;
   }
 

@@ -18,6 +18,14 @@ class Signal {
   readonly fired = new Promise<void>((resolve) => (this.fire = resolve));
 }
 
+/** Saves the last good snapshot; the gateway serves on without the copy, so a failure is only told. */
+function keep(snapshot: Snapshot, files: GatewayFiles, logger: Logger): void {
+  logger.info({ revision: snapshot.revision, endpoints: snapshot.endpoints.length }, 'snapshot applied');
+  files.snapshot
+    .write(snapshot, true)
+    .catch((error: unknown) => logger.error({ err: error }, 'the snapshot cannot be saved'));
+}
+
 export function startLink(core: Core, settings: GatewaySettings, files: GatewayFiles, logger: Logger): Link {
   const stop = new AbortController();
   const credential = new Signal();
@@ -26,20 +34,12 @@ export function startLink(core: Core, settings: GatewaySettings, files: GatewayF
     core.credential = text;
     credential.fire();
   };
-  const useSnapshot = (snapshot: Snapshot): void => {
-    core.apply(snapshot);
-    firstSnapshot.fire();
-    logger.info({ revision: snapshot.revision, endpoints: snapshot.endpoints.length }, 'snapshot applied');
-    files.snapshot
-      .write(snapshot, true)
-      .catch((error: unknown) => logger.error({ err: error }, 'the snapshot cannot be saved'));
-  };
-  const registryUrl = settings.SLUICE_REGISTRY_URL;
+  const { SLUICE_REGISTRY_URL: registryUrl, SLUICE_GATEWAY_NAME: name } = settings;
   const keeping = keepCredential(
     {
       registryUrl,
       joinToken: settings.SLUICE_GATEWAY_JOIN_TOKEN,
-      name: settings.SLUICE_GATEWAY_NAME,
+      name,
       file: files.credential,
       use: useCredential,
       logger,
@@ -51,7 +51,11 @@ export function startLink(core: Core, settings: GatewaySettings, files: GatewayF
       {
         registryUrl,
         credential: () => core.credential,
-        apply: useSnapshot,
+        apply(snapshot) {
+          core.apply(snapshot);
+          firstSnapshot.fire();
+          keep(snapshot, files, logger);
+        },
         heard: () => (core.freshAtMs = Date.now()),
         logger,
       },

@@ -45,7 +45,10 @@ export class Authenticator {
   }
 
   /** Answers at once for a token that it knows, else a promise. `authorization` is the raw header. */
-  authenticate(authorization: string | undefined, nowMs: number): Identity | Refusal | Promise<Identity | Refusal> {
+  authenticate(
+    authorization: string | undefined,
+    nowMs: number,
+  ): Identity | Refusal | Promise<Identity | Refusal> {
     if (authorization === undefined) return noToken;
     const known = this.recent.get(authorization) ?? this.promote(authorization);
     if (known && nowMs < known.expiresAtMs + clockToleranceMs) return known;

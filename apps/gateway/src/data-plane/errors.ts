@@ -27,7 +27,14 @@ export function writeRefusal({ code, detail, headers }: Refusal): {
 } {
   const row = errorTable[code];
   const body = Buffer.from(JSON.stringify({ error: detail }));
-  const fields = ['content-type', 'application/json', 'content-length', String(body.length), codeHeader, code];
+  const fields = [
+    'content-type',
+    'application/json',
+    'content-length',
+    String(body.length),
+    codeHeader,
+    code,
+  ];
   if (row.status === 503 && row.retryable) fields.push('retry-after', '1');
   return { status: row.status, headers: [...fields, ...headers], body };
 }

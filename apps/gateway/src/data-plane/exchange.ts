@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { v7 as uuidv7 } from 'uuid';
 import { sluiceHeaders } from '#contracts/oip';
 import type { Charge } from '#quota/counter';
-import type { OutcomeCode } from './account.js';
+import type { OutcomeCode } from './outcome-code.js';
 import type { InferenceRoute } from './routes.js';
 import type { TableEndpoint, TableVersion } from './routing-table.js';
 

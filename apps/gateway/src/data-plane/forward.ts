@@ -6,7 +6,7 @@ import { errors } from 'undici';
 import type { Dispatcher } from 'undici';
 import { codeHeader } from '#contracts/errors';
 import { failed, outlierDefaults, succeeded } from '#routing/outlier';
-import { outcomeOf } from './account.js';
+import { outcomeOf } from './outcome-code.js';
 import { Attempt } from './attempt.js';
 import type { AttemptOwner, ResponseHeaders } from './attempt.js';
 import { BodyTooLargeError, readBody } from './body.js';
@@ -72,7 +72,8 @@ class Forwarding implements AttemptOwner {
     }
     this.exchange.outcome = outcomeOf(status, code);
     const length = headers['content-length'];
-    this.bytesLeft = typeof length === 'string' && this.exchange.req.method !== 'HEAD' ? Number(length) : undefined;
+    this.bytesLeft =
+      typeof length === 'string' && this.exchange.req.method !== 'HEAD' ? Number(length) : undefined;
     writeAnswerHead(this.exchange, this.core, attempt.replica, status, headers);
   }
 
@@ -102,7 +103,10 @@ class Forwarding implements AttemptOwner {
       return;
     }
     if (!attempt.answered && this.retry(attempt.replica, !neverConnected(error))) return;
-    this.core.logger.warn({ err: error, node: attempt.replica.address, request_id: this.exchange.requestId }, 'node failed');
+    this.core.logger.warn(
+      { err: error, node: attempt.replica.address, request_id: this.exchange.requestId },
+      'node failed',
+    );
     this.refuse(refusal('UPSTREAM_FAILED', 'The node broke off before it answered. Try again.'));
   }
 

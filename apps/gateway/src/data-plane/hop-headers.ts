@@ -21,5 +21,10 @@ const none: ReadonlySet<string> = new Set();
 export function listedByConnection(connection: string | string[] | undefined): ReadonlySet<string> {
   if (connection === undefined || connection === 'keep-alive' || connection === 'close') return none;
   const text = Array.isArray(connection) ? connection.join(',') : connection;
-  return new Set(text.toLowerCase().split(',', 100).map((name) => name.trim()));
+  return new Set(
+    text
+      .toLowerCase()
+      .split(',', 100)
+      .map((name) => name.trim()),
+  );
 }

@@ -43,6 +43,7 @@ export function nodeHeaders(exchange: Exchange, authorization: string, remaining
 /** How long the caller gives: its own bound when it is sane, else the version's. */
 export function timeoutMsOf(req: IncomingMessage, version: TableVersion, maxTimeoutMs: number): number {
   const given = req.headers[sluiceHeaders.deadlineMs];
-  const wanted = typeof given === 'string' && /^[1-9]\d{0,8}$/.test(given) ? Number(given) : version.timeoutMs;
+  const wanted =
+    typeof given === 'string' && /^[1-9]\d{0,8}$/.test(given) ? Number(given) : version.timeoutMs;
   return Math.min(wanted, maxTimeoutMs);
 }

@@ -61,7 +61,10 @@ function unavailable(req: IncomingMessage, res: ServerResponse): void {
     res.destroy();
     return;
   }
-  const error = new SluiceError('REGISTRY_UNAVAILABLE', 'The registry does not answer. Predictions go on; try again later.');
+  const error = new SluiceError(
+    'REGISTRY_UNAVAILABLE',
+    'The registry does not answer. Predictions go on; try again later.',
+  );
   const requestId = req.headers[sluiceHeaders.requestId];
   const body = JSON.stringify(toProblem(error, typeof requestId === 'string' ? requestId : undefined));
   const fields = {

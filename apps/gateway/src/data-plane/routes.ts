@@ -37,7 +37,8 @@ function parseModelPath(path: string): InferenceRoute | undefined {
   if (hasPin && pin === undefined) return undefined;
   const rest = parts.slice(hasPin ? 3 : 1);
   if (rest.length === 0) return { endpoint, pin, operation: 'metadata' };
-  const operation = rest.length === 1 && Object.hasOwn(suffixes, rest[0] ?? '') ? suffixes[rest[0] ?? ''] : undefined;
+  const operation =
+    rest.length === 1 && Object.hasOwn(suffixes, rest[0] ?? '') ? suffixes[rest[0] ?? ''] : undefined;
   return operation && { endpoint, pin, operation };
 }
 

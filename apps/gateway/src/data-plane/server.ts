@@ -23,17 +23,27 @@ export interface DataPlaneServer {
 const serverMetadata = { name: 'sluice', version: programVersion, extensions: [] as string[] };
 const ownRoute: InferenceRoute = { endpoint: '', pin: undefined, operation: 'metadata' };
 
-function answerSelf(core: Core, exchange: Exchange, kind: Exclude<Route['kind'], 'inference' | 'registry'>): void {
+function answerSelf(
+  core: Core,
+  exchange: Exchange,
+  kind: Exclude<Route['kind'], 'inference' | 'registry'>,
+): void {
   const { method } = exchange.req;
   if (kind === 'unknown')
     return refuse(exchange, core, refusal('NOT_FOUND', 'There is no such path in the inference protocol.'));
   if (method !== 'GET' && method !== 'HEAD')
-    return refuse(exchange, core, refusal('METHOD_NOT_ALLOWED', 'Use GET on this path.', ['allow', 'GET, HEAD']));
+    return refuse(
+      exchange,
+      core,
+      refusal('METHOD_NOT_ALLOWED', 'Use GET on this path.', ['allow', 'GET, HEAD']),
+    );
   switch (kind) {
     case 'live':
       return answerJson(exchange, core, 200, { live: true });
     case 'ready':
-      return core.ready ? answerJson(exchange, core, 200, { ready: true }) : refuse(exchange, core, core.draining ? draining : notReady);
+      return core.ready
+        ? answerJson(exchange, core, 200, { ready: true })
+        : refuse(exchange, core, core.draining ? draining : notReady);
     case 'server':
       return identified(core, exchange, (identity, table) => {
         const forbidden = authorize(identity, undefined, table.disabledClients);
@@ -45,11 +55,17 @@ function answerSelf(core: Core, exchange: Exchange, kind: Exclude<Route['kind'],
 
 const draining = refusal('DRAINING', 'This gateway is shutting down. Use another one.');
 
-function requestHandler(core: Core): (req: IncomingMessage, res: ServerResponse, expectsContinue: boolean) => void {
+function requestHandler(
+  core: Core,
+): (req: IncomingMessage, res: ServerResponse, expectsContinue: boolean) => void {
   const passthrough = createPassthrough(core);
   return (req, res, expectsContinue) => {
     // RFC 9112 §6.1: such a message has no trustworthy frame.
-    if (req.httpVersionMajor === 1 && req.httpVersionMinor === 0 && req.headers['transfer-encoding'] !== undefined) {
+    if (
+      req.httpVersionMajor === 1 &&
+      req.httpVersionMinor === 0 &&
+      req.headers['transfer-encoding'] !== undefined
+    ) {
       res.writeHead(400, { connection: 'close' }).end();
       return;
     }
@@ -59,7 +75,12 @@ function requestHandler(core: Core): (req: IncomingMessage, res: ServerResponse,
       passthrough.handle(req, res);
       return;
     }
-    const exchange = new Exchange(req, res, route.kind === 'inference' ? route.route : ownRoute, expectsContinue);
+    const exchange = new Exchange(
+      req,
+      res,
+      route.kind === 'inference' ? route.route : ownRoute,
+      expectsContinue,
+    );
     track(core, exchange);
     if (route.kind === 'inference') serve(core, exchange);
     else answerSelf(core, exchange, route.kind);
@@ -72,7 +93,7 @@ async function drain(core: Core, server: Server): Promise<void> {
   core.draining = true;
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   const ended = closed.then(() => true);
-  for (let quiet = 0; !(await Promise.race([ended, sleep(drainStepMs, false)])); ) {
+  for (let quiet = 0; !(await Promise.race([ended, sleep(drainStepMs, false)]));) {
     server.closeIdleConnections();
     // A connection that never sent anything does not count as idle.
     quiet = core.inFlight === 0 ? quiet + 1 : 0;

@@ -2,7 +2,7 @@
  * Counters of the data plane: plain numbers that a request adds to. They survive snapshots; whoever wants to publish them reads
  * them from outside. Labels come only from the snapshot and the error table, never from a caller.
  */
-import type { OutcomeCode } from './account.js';
+import type { OutcomeCode } from './outcome-code.js';
 
 /** Upper bounds in milliseconds. */
 export const latencyBoundsMs = [
