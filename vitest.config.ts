@@ -27,6 +27,17 @@ export default defineConfig({
         resolve,
         ssr: { resolve },
         test: {
+          name: 'conformance',
+          include: ['test/conformance/**/*.spec.ts'],
+          environment: 'node',
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+        },
+      },
+      {
+        resolve,
+        ssr: { resolve },
+        test: {
           name: 'e2e',
           include: ['test/e2e/**/*.spec.ts'],
           environment: 'node',

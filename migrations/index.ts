@@ -1,5 +1,11 @@
 /** Every migration, oldest first. Never change one that was released: add another. */
 import type { MigrationInterface } from 'typeorm';
 import { Initial1795478760562 } from './1795478760562-initial.js';
+import { ReplicaNext1795489200000 } from './1795489200000-replica-next.js';
+import { HeldVersions1795489920000 } from './1795489920000-held-versions.js';
 
-export const migrations: readonly (new () => MigrationInterface)[] = [Initial1795478760562];
+export const migrations: readonly (new () => MigrationInterface)[] = [
+  Initial1795478760562,
+  ReplicaNext1795489200000,
+  HeldVersions1795489920000,
+];

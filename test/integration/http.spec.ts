@@ -84,9 +84,11 @@ describe('an address outside the table', () => {
     },
   );
 
-  it('does not exist by another method either', async () => {
+  it('says which methods it takes when it is known, to those who may ask', async () => {
     expect((await registry.send('DELETE', '/api/v1/clients')).status).toBe(401);
-    expect((await registry.send('DELETE', '/api/v1/clients', { headers: admin() })).status).toBe(404);
+    const refused = await registry.send('DELETE', '/api/v1/clients', { headers: admin() });
+    expect([refused.status, refused.headers.get('allow')]).toEqual([405, 'GET, HEAD, POST']);
+    expect(await refused.json()).toMatchObject({ code: 'METHOD_NOT_ALLOWED' });
     expect((await registry.send('POST', '/health/live')).status).toBe(401);
   });
 });

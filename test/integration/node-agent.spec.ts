@@ -12,6 +12,7 @@ import { identityModel, onnxModel } from '../support/onnx-model.js';
 import { NodeRegistry, joinToken } from '../support/node-registry.js';
 import { NodeUnderTest } from '../support/node.js';
 import type { JsonTensor } from '../support/node.js';
+import { busyModel, size } from '../support/runners.js';
 
 let node: NodeUnderTest;
 const model = identityModel('FP32');
@@ -211,6 +212,48 @@ describe('the program', () => {
     expect(code).toBe(0);
     expect(registry.reports.at(-1)).toEqual({ draining: true, replicas: [] });
     expect(await readdir(folder)).toEqual(['cache']);
+    await registry.stop();
+    await rm(folder, { recursive: true });
+  });
+
+  it('fails no request that was sent before the snapshot left it out', async () => {
+    const registry = new NodeRegistry();
+    await registry.start();
+    const folder = await mkdtemp(join(tmpdir(), 'sluice-node-main-'));
+    const child = spawn(process.execPath, [join(packageRoot, 'dist/apps/node/src/main.js')], {
+      env: { PATH: process.env['PATH'], SLUICE_REGISTRY_URL: registry.url, SLUICE_NODE_JOIN_TOKEN: joinToken, SLUICE_NODE_PORT: '0', SLUICE_NODE_DATA_DIR: folder }, // prettier-ignore
+      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    });
+    const [ready] = (await once(child, 'message')) as [{ url: string }];
+    const assignment = registry.assign({ model: 'm', files: { 'model.onnx': busyModel } });
+    await registry.whenReported(assignment, ({ state }) => state === 'READY');
+    const headers = { authorization: `Bearer ${await registry.token('gateway')}` };
+    const statuses = new Map<number | string, number>();
+    let isRouted = true;
+    const callers = Array.from({ length: 6 }, async (_, caller) => {
+      // One caller sends requests that take long: one of them is inside when the node is told to end.
+      const body = JSON.stringify({ inputs: size(caller === 0 ? 2_000 : 32) });
+      while (isRouted) {
+        const outcome = await fetch(`${ready.url}/v2/models/m/infer`, { method: 'POST', headers, body }).then(
+          async (response) => {
+            await response.arrayBuffer();
+            return response.status;
+          },
+          String,
+        );
+        statuses.set(outcome, (statuses.get(outcome) ?? 0) + 1);
+      }
+    });
+    child.kill('SIGTERM');
+    await registry.when(() => (registry.reports.at(-1)?.draining ? true : undefined));
+    // The registry publishes; a gateway goes on sending until it has heard of it.
+    registry.unassign(assignment);
+    setTimeout(() => (isRouted = false), 150);
+    const [code] = (await once(child, 'exit')) as [number];
+    await Promise.all(callers);
+    expect(code).toBe(0);
+    expect([...statuses.keys()]).toEqual([200]);
+    expect(statuses.get(200)).toBeGreaterThan(6);
     await registry.stop();
     await rm(folder, { recursive: true });
   });

@@ -1,5 +1,4 @@
 /** What goes wrong with models and runners: bad files, crashes, stuck runs, deadlines, full queues. The node and its other models go on. */
-import { execFileSync } from 'node:child_process';
 import { createServer, request } from 'node:http';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -10,36 +9,15 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { identityModel, onnxModel } from '../support/onnx-model.js';
 import { NodeUnderTest } from '../support/node.js';
 import type { Answer, JsonTensor } from '../support/node.js';
+import { busyModel, cpuSeconds, runners, size, whenComputing } from '../support/runners.js';
 
 let node: NodeUnderTest;
 const iris = readFileSync(join(packageRoot, 'apps/standalone/samples/iris-v1.onnx'));
 
-/** Multiplies two n×n matrices of zeros: the caller chooses how long that takes. */
-const busyModel = onnxModel({
-  inputs: [{ name: 'size', type: 'INT64', shape: [2] }],
-  outputs: [{ name: 'sum', type: 'FP32', shape: [1, 1] }],
-  ops: [
-    { type: 'ConstantOfShape', inputs: ['size'], outputs: ['zeros'] },
-    { type: 'MatMul', inputs: ['zeros', 'zeros'], outputs: ['product'] },
-    { type: 'ReduceSum', inputs: ['product'], outputs: ['sum'] },
-  ],
-});
-const size = (n: number): JsonTensor[] => [{ name: 'size', datatype: 'INT64', shape: [2], data: [n, n] }];
 const one: JsonTensor[] = [{ name: 'x', datatype: 'FP32', shape: [1], data: [1] }];
 
-/** Pids of the runners of this process, the youngest last. */
-const runners = (): number[] =>
-  execFileSync('pgrep', ['-P', String(process.pid), '-f', 'runner/main.js'])
-    .toString()
-    .trim()
-    .split('\n')
-    .map(Number);
-
-/** Processor time of a process; the model's run is the only thing in a runner that takes long. */
-const cpuSeconds = (pid: number): number => {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-};
+const whenInFlight = (jobs: number): Promise<unknown> =>
+  vi.waitUntil(() => node.inFlight === jobs, { timeout: 10_000, interval: 2 });
 
 beforeAll(async () => {
   node = await NodeUnderTest.start({ SLUICE_NODE_HARD_LIMIT_MS: '300' });
@@ -101,7 +79,11 @@ describe('a model that does not stand zeros is READY all the same, with the reas
       })),
     });
     const before = runners();
-    const assignment = node.registry.assign({ model: 'endless', files: { 'model.onnx': endless } });
+    const assignment = node.registry.assign({
+      model: 'endless',
+      files: { 'model.onnx': endless },
+      config: { instances: 1 },
+    });
     const pid = await vi.waitUntil(() => runners().find((one) => !before.includes(one)), { timeout: 5_000 });
     await vi.waitUntil(() => cpuSeconds(pid) > 1.5, { timeout: 20_000, interval: 20 });
     process.kill(pid, 'SIGKILL');
@@ -113,11 +95,12 @@ describe('a model that does not stand zeros is READY all the same, with the reas
 
 describe('a runner that dies', () => {
   it('costs its requests a 503, is replaced, and nobody else notices', async () => {
-    await node.load({ model: 'mortal', files: { 'model.onnx': busyModel } });
+    await node.load({ model: 'mortal', files: { 'model.onnx': busyModel }, config: { instances: 1 } });
+    const pid = runners().at(-1) ?? 0;
     expect((await node.infer('mortal', size(4))).status).toBe(200);
     const running = node.infer('mortal', size(3_000));
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    process.kill(runners().at(-1) ?? 0, 'SIGKILL');
+    await whenComputing(pid);
+    process.kill(pid, 'SIGKILL');
     const others = Array.from({ length: 20 }, () => node.infer('other', one));
     expect(await running).toMatchObject({ status: 503, code: 'RUNNER_CRASHED' });
     // Sent while no runner lives: waits for the next one.
@@ -129,6 +112,7 @@ describe('a runner that dies', () => {
     const { assignment } = await node.load({
       model: 'dying',
       files: { 'model.onnx': identityModel('FP32') },
+      config: { instances: 1 },
     });
     for (let death = 1; death <= 3; death += 1) {
       const before = runners();
@@ -145,24 +129,49 @@ describe('a runner that dies', () => {
 
 describe('deadlines', () => {
   it('are answered in time with 504, and a runner that stays stuck is replaced', async () => {
-    await node.load({ model: 'stuck', files: { 'model.onnx': busyModel }, config: { warmup: false } });
+    await node.load({
+      model: 'stuck',
+      files: { 'model.onnx': busyModel },
+      config: { warmup: false, instances: 1 },
+    });
     const [before] = runners().slice(-1);
     const start = performance.now();
-    const answer = await node.infer('stuck', size(9_000), { 'x-sluice-deadline-ms': '150' });
+    const answer = await node.infer('stuck', size(9_000), { 'x-sluice-deadline-ms': '250' });
     expect(answer).toMatchObject({ status: 504, code: 'DEADLINE_EXCEEDED' });
     expect(performance.now() - start).toBeLessThan(1_000);
+    // Sent while the runner is stuck: ends with it. The next ones find another.
     expect((await node.infer('stuck', size(4))).status).toBeOneOf([200, 503]);
     expect((await node.infer('stuck', size(4))).status).toBe(200);
     expect(runners()).not.toContain(before);
+  });
+
+  it('of requests that only wait behind a longer one do not cost the runner its life', async () => {
+    await node.load({
+      model: 'patient',
+      files: { 'model.onnx': busyModel },
+      config: { warmup: false, instances: 1 },
+    });
+    const pid = runners().at(-1) ?? 0;
+    const long = node.infer('patient', size(3_500), { 'x-sluice-deadline-ms': '60000' });
+    await whenComputing(pid);
+    const start = performance.now();
+    expect(await node.infer('patient', size(4), { 'x-sluice-deadline-ms': '20' })).toMatchObject({
+      status: 504,
+    });
+    expect((await long).status).toBe(200);
+    // Longer than the hard limit past the short one's deadline, or the test shows nothing.
+    expect(performance.now() - start).toBeGreaterThan(400);
+    expect(runners()).toContain(pid);
   });
 
   it('come from the version’s config when the caller gives none; what waited too long is not run', async () => {
     await node.load({
       model: 'hasty',
       files: { 'model.onnx': busyModel },
-      config: { default_timeout_ms: 100, warmup: false },
+      config: { default_timeout_ms: 100, warmup: false, instances: 1 },
     });
-    const long = node.infer('hasty', size(2_200), { 'x-sluice-deadline-ms': '20000' });
+    const long = node.infer('hasty', size(2_500), { 'x-sluice-deadline-ms': '20000' });
+    await whenComputing(runners().at(-1) ?? 0);
     expect(await node.infer('hasty', size(4))).toMatchObject({ status: 504 });
     expect((await long).status).toBe(200);
     expect((await node.infer('hasty', size(4))).status).toBe(200);
@@ -178,10 +187,10 @@ describe('a full queue', () => {
     await node.load({
       model: 'narrow',
       files: { 'model.onnx': busyModel },
-      config: { max_queue_size: 1, warmup: false },
+      config: { max_queue_size: 1, warmup: false, instances: 1 },
     });
-    const running = node.infer('narrow', size(2_000));
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    const running = node.infer('narrow', size(3_000));
+    await whenInFlight(1);
     const token = await node.registry.token('gateway');
     const body = JSON.stringify({ inputs: size(4) });
     const { port } = new URL(node.url);
@@ -193,15 +202,33 @@ describe('a full queue', () => {
     });
     waiting.on('error', () => undefined);
     waiting.end(body);
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await whenInFlight(2);
     const refused = await node.infer('narrow', size(4));
     expect(refused).toMatchObject({ status: 503, code: 'OVERLOADED' });
     expect(refused.headers.get('retry-after')).toBe('1');
     waiting.destroy();
-    await new Promise((resolve) => setTimeout(resolve, 30));
+    await whenInFlight(1);
     const taken: Answer = await node.infer('narrow', size(4));
     expect(taken.status).toBe(200);
     expect((await running).status).toBe(200);
+  });
+
+  it('refuses at once what could not be answered in time, but nothing while a runner is idle', async () => {
+    await node.load({
+      model: 'steady',
+      files: { 'model.onnx': busyModel },
+      config: { warmup: false, instances: 1 },
+    });
+    for (let i = 0; i < 3; i += 1) expect((await node.infer('steady', size(2_000))).status).toBe(200);
+    const running = Array.from({ length: 4 }, () => node.infer('steady', size(2_000)));
+    await whenInFlight(4);
+    const start = performance.now();
+    const refused = await node.infer('steady', size(4), { 'x-sluice-deadline-ms': '200' });
+    expect(refused).toMatchObject({ status: 503, code: 'OVERLOADED' });
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+    expect(performance.now() - start).toBeLessThan(200);
+    for (const answer of await Promise.all(running)) expect(answer.status).toBe(200);
+    expect((await node.infer('steady', size(4), { 'x-sluice-deadline-ms': '200' })).status).toBe(200);
   });
 
   it('does not slow health down', async () => {

@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { once } from 'node:events';
 import * as ort from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { nodeExtensions } from '#contracts/oip';
 import { identityModel, onnxModel } from '../support/onnx-model.js';
 import type { ElementType } from '../support/onnx-model.js';
 import { NodeUnderTest } from '../support/node.js';
@@ -42,7 +43,7 @@ describe('the Open Inference Protocol', () => {
 
   it.each(['/v2', '/v2/'])('describes the server at %s', async (path) => {
     const { body } = await node.send('GET', path);
-    expect(body).toMatchObject({ name: 'sluice', extensions: [] });
+    expect(body).toMatchObject({ name: 'sluice', extensions: nodeExtensions });
     expect(body['version']).toMatch(/^\d/);
   });
 
@@ -91,7 +92,7 @@ describe('the Open Inference Protocol', () => {
         headers: { 'inference-header-content-length': String(length) },
       });
     expect((await withLength(body.length)).status).toBe(200);
-    expect(await withLength(10)).toMatchObject({ status: 400, code: 'INVALID_REQUEST' });
+    expect((await withLength(10)).status).toBe(400);
   });
 
   it.each([
@@ -157,8 +158,8 @@ describe('bad input', () => {
     expect(await node.send('POST', '/v2/models/calc/infer', init)).toMatchObject({ status: 413 });
   });
 
-  it('a compressed body → 415, a wrong deadline → 400', async () => {
-    expect(await node.infer('calc', [a, b], { 'content-encoding': 'gzip' })).toMatchObject({ status: 415 });
+  it('an unknown encoding → 415, a wrong deadline → 400', async () => {
+    expect(await node.infer('calc', [a, b], { 'content-encoding': 'br' })).toMatchObject({ status: 415 });
     expect(await node.infer('calc', [a, b], { 'x-sluice-deadline-ms': 'soon' })).toMatchObject({
       status: 400,
     });
@@ -222,6 +223,8 @@ describe('every datatype is what ONNX Runtime gives when it is called directly',
     ['FP64', 'float64', Float64Array.of(0.1, 1e-320), [0.1, 1e-320]],
     ['BYTES', 'string', ['a', 'ä€😀'], ['a', 'ä€😀']],
   ];
+  const asFloat32 = (text: string): string =>
+    text === '-0' ? text : JSON.stringify(Math.fround(Number(text)));
   it.each(cases)('%s', async (datatype, type, data, json) => {
     const model = identityModel(datatype);
     await node.load({ model: `identity-${datatype}`, files: { 'model.onnx': model } });
@@ -232,7 +235,9 @@ describe('every datatype is what ONNX Runtime gives when it is called directly',
     const body = `{"inputs":[{"name":"x","datatype":"${datatype}","shape":[2],"data":[${tokens.join(',')}]}]}`;
     const answer = await node.send('POST', `/v2/models/identity-${datatype}/infer`, { body });
     expect(answer.status, answer.text).toBe(200);
-    const answered = /"data":\[(.*)\]}\]}$/.exec(answer.text)?.[1] ?? '';
+    const written = /"data":\[(.*)\]}\]}$/.exec(answer.text)?.[1] ?? '';
+    // The shortest text of a float of 32 bits is shorter than that of the same value in 64.
+    const answered = datatype === 'FP32' ? written.split(',').map(asFloat32).join(',') : written;
     const expected = Array.from(direct, (value) => {
       if (datatype === 'BOOL') return value ? 'true' : 'false';
       if (Object.is(value, -0)) return '-0';

@@ -8,7 +8,7 @@ import type { TestNode } from '../support/nodes.js';
 import { place } from '../support/placement.js';
 import { startRegistry } from '../support/registry.js';
 import type { TestRegistry } from '../support/registry.js';
-import { emptyTables, seedAlias, seedTraffic, seedVersion } from '../support/seeds.js';
+import { emptyTables, seedAlias, seedConfig, seedTraffic, seedVersion } from '../support/seeds.js';
 
 let registry: TestRegistry;
 beforeAll(async () => {
@@ -53,6 +53,20 @@ it('checks a new version on one node, keeps it on one, and spreads it when calle
   expect(spread).toContain(first);
 });
 
+it('takes an unloaded version off its nodes until something refers to it', async () => {
+  const nodes = [await joinNode(registry, 'a'), await joinNode(registry, 'b')];
+  const version = await seedVersion(registry.dataSource, 'iris');
+  await place(registry);
+  await loadAll(nodes);
+  const { manager } = registry.dataSource;
+  await manager.update(VersionEntity, { id: version.id }, { held: false });
+  await place(registry);
+  expect(await holders(nodes, version.id)).toEqual([]);
+  await seedTraffic(registry.dataSource, version, 'iris');
+  await place(registry);
+  expect(await holders(nodes, version.id)).toHaveLength(2);
+});
+
 it('moves what a lost node held, and nothing else', async () => {
   const nodes = [await joinNode(registry, 'a'), await joinNode(registry, 'b'), await joinNode(registry, 'c')];
   const versions = await Promise.all(
@@ -95,7 +109,7 @@ it('says on the version why it waits, and clears it when it does not', async () 
   const small = await joinNode(registry, 'small', 1_000_000);
   await place(registry);
   expect(await reasonOf(version.id)).toBe(
-    'Waits for a replica. It needs 65 MiB of memory; the most that a node has free is 1 MiB.',
+    'Waits for a replica. It needs 129 MiB of memory; the most that a node has free is 1 MiB.',
   );
   const large = await joinNode(registry, 'large');
   await place(registry);
@@ -143,6 +157,45 @@ it('tries a failed replica of a READY version elsewhere, and here again when its
   await registry.dataSource.query('UPDATE replicas SET retry_at = now()');
   await place(registry);
   expect(await holders(nodes, version.id)).toHaveLength(1);
+});
+
+it('shows a config revision that cannot be loaded beside the one that serves, which stays routed to', async () => {
+  const node = await joinNode(registry, 'a');
+  const version = await seedVersion(registry.dataSource, 'iris');
+  await place(registry);
+  await loadAll([node]);
+  const { manager } = registry.dataSource;
+  await seedConfig(registry.dataSource, version, 2, { instances: 64 });
+  await manager.update(VersionEntity, { id: version.id }, { config_revision: 2 });
+  await place(registry);
+  const serving = report(version.id, 'READY');
+  const loading = report(version.id, 'LOADING', { config_revision: 2 });
+  const failed = report(version.id, 'FAILED', { config_revision: 2, reason: 'It needs 4 GiB.' });
+  const shown = async (): Promise<unknown> =>
+    (await registry.admin.nodes.read({ params: { node_id: node.id } })).replicas[0];
+  await node.renew([loading, serving]);
+  const next = { config_revision: 2, state: 'LOADING', reason: null };
+  expect(await shown()).toMatchObject({ config_revision: 1, state: 'READY', next });
+  for (const reports of [
+    [failed, serving],
+    [serving, failed],
+  ]) {
+    await node.renew(reports);
+    await place(registry);
+    expect(await shown()).toMatchObject({
+      config_revision: 1,
+      state: 'READY',
+      reason: null,
+      next: { config_revision: 2, state: 'FAILED', reason: 'It needs 4 GiB.' },
+    });
+    expect(await reasonOf(version.id)).toBe(
+      'Config revision 2 could not be loaded, the one before it goes on serving: It needs 4 GiB.',
+    );
+  }
+  await node.renew([serving, report(version.id, 'READY', { config_revision: 2 })]);
+  await place(registry);
+  expect(await shown()).toMatchObject({ config_revision: 2, state: 'READY', next: null });
+  expect(await reasonOf(version.id)).toBeNull();
 });
 
 it('gets along with reports and other looks that come at the same time', async () => {

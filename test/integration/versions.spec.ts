@@ -1,3 +1,4 @@
+import { VersionEntity } from '#database/entities/version.entity';
 import { createHash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { uploadVersion } from '#client/upload';
@@ -75,6 +76,28 @@ describe('versions', () => {
     expect(actions).toEqual(['version.create', 'version.archive']);
   });
 
+  it('leave their nodes when nothing refers to them and they are unloaded', async () => {
+    const { version } = await newVersion(registry, model);
+    const params = address(version);
+    const { versions, aliases } = registry.admin;
+    await expect(versions.unload({ params })).rejects.toMatchObject({ code: 'VERSION_NOT_READY' });
+    await registry.dataSource.manager.update(
+      VersionEntity,
+      { id: (await versions.read({ params })).id },
+      { status: 'READY' },
+    );
+    await aliases.set({ params: { model, alias: 'busy' }, body: { version } });
+    await expect(versions.unload({ params })).rejects.toMatchObject({ status: 409, code: 'VERSION_IN_USE' });
+    await aliases.remove({ params: { model, alias: 'busy' } });
+    expect((await versions.unload({ params })).held).toBe(false);
+    expect((await versions.unload({ params })).held).toBe(false);
+    expect((await versions.load({ params })).held).toBe(true);
+    const writer = await registry.caller('models:write');
+    await expect(writer.client.versions.load({ params })).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    const actions = await auditedActions(registry, `models/${model}/versions/${version}`);
+    expect(actions).toEqual(['version.create', 'version.unload', 'version.load']);
+  });
+
   it('say what is missing', async () => {
     const { versions } = registry.admin;
     const noVersion = versions.read({ params: address(999) });
@@ -91,7 +114,7 @@ describe('a config', () => {
     const { version } = await newVersion(registry, model);
     const params = address(version);
     const first = await registry.admin.versions.readConfig({ params });
-    expect(first).toMatchObject({ revision: 1, config: { instances: 1, default_timeout_ms: 30_000 } });
+    expect(first).toMatchObject({ revision: 1, config: { instances: null, default_timeout_ms: 30_000 } });
     const before = await routingRevision(registry);
     const body = { instances: 2, default_timeout_ms: 500 };
     const second = await registry.admin.versions.putConfig({ params, body });

@@ -58,6 +58,11 @@ export class NodeUnderTest {
     return this.node.url;
   }
 
+  /** Requests whose callers wait for a model. */
+  get inFlight(): number {
+    return this.node.inFlight;
+  }
+
   /** Ends the node alone and starts another on the same folder. */
   async restart(): Promise<void> {
     await this.node.close();

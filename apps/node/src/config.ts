@@ -33,8 +33,12 @@ export const NodeSettings = z.object({
   SLUICE_NODE_CACHE_BYTES: bytesSetting.default(10 * 2 ** 30),
   SLUICE_NODE_CORES: z.coerce.number().int().min(1).optional(),
   SLUICE_NODE_MEMORY_BYTES: bytesSetting.optional(),
+  SLUICE_NODE_RUNNER_MAX_BYTES: bytesSetting.optional(),
   SLUICE_NODE_LABELS: labelsSetting.optional(),
   SLUICE_NODE_MAX_BODY_BYTES: bytesSetting.default(64 * 2 ** 20),
+  SLUICE_NODE_MAX_INFLATED_BYTES: bytesSetting.default(64 * 2 ** 20),
+  SLUICE_NODE_BODY_TIMEOUT_MS: z.coerce.number().int().min(1).max(3_600_000).default(300_000),
+  SLUICE_NODE_SERVER_NAME: z.string().min(1).max(255).default('sluice'),
   SLUICE_NODE_HARD_LIMIT_MS: z.coerce.number().int().min(1).default(5_000),
   SLUICE_NODE_LOAD_TIMEOUT_MS: z.coerce.number().int().min(1).default(300_000),
   SLUICE_NODE_DRAIN_GRACE_MS: z.coerce.number().int().min(0).default(2_000),
@@ -53,8 +57,16 @@ export interface NodeConfig {
   readonly cacheBytes: number;
   readonly cores: number;
   readonly memoryBytes: number;
+  /** A runner that outgrows this is replaced; undefined: 1 GiB or three times what it held after loading, whichever is more. */
+  readonly runnerMaxBytes: number | undefined;
   readonly labels: Readonly<Record<string, string>>;
   readonly maxBodyBytes: number;
+  /** Of a compressed request, once it is inflated. */
+  readonly maxInflatedBytes: number;
+  /** How long a request may take to arrive. */
+  readonly bodyTimeoutMs: number;
+  /** What the node calls itself in the Open Inference Protocol; scripts written for Triton look for `triton`. */
+  readonly serverName: string;
   /** Grace after a request's deadline before its runner counts as stuck. */
   readonly hardLimitMs: number;
   readonly loadTimeoutMs: number;
@@ -79,8 +91,12 @@ export function loadConfig(source?: NodeJS.ProcessEnv): NodeConfig {
     cacheBytes: env.SLUICE_NODE_CACHE_BYTES,
     cores: env.SLUICE_NODE_CORES ?? availableParallelism(),
     memoryBytes: env.SLUICE_NODE_MEMORY_BYTES ?? totalmem(),
+    runnerMaxBytes: env.SLUICE_NODE_RUNNER_MAX_BYTES,
     labels: env.SLUICE_NODE_LABELS ?? {},
     maxBodyBytes: env.SLUICE_NODE_MAX_BODY_BYTES,
+    maxInflatedBytes: env.SLUICE_NODE_MAX_INFLATED_BYTES,
+    bodyTimeoutMs: env.SLUICE_NODE_BODY_TIMEOUT_MS,
+    serverName: env.SLUICE_NODE_SERVER_NAME,
     hardLimitMs: env.SLUICE_NODE_HARD_LIMIT_MS,
     loadTimeoutMs: env.SLUICE_NODE_LOAD_TIMEOUT_MS,
     drainGraceMs: env.SLUICE_NODE_DRAIN_GRACE_MS,

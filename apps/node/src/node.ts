@@ -26,6 +26,8 @@ export interface Node {
   readonly url: string;
   /** Resolves when the registry has taken the node in. */
   readonly registered: Promise<void>;
+  /** Requests whose callers wait for a model. */
+  readonly inFlight: number;
   close(): Promise<void>;
 }
 
@@ -103,17 +105,25 @@ class RunningNode implements Node {
     await removeFolder(this.versionsFolder);
   }
 
+  get inFlight(): number {
+    return this.replicas.inFlight;
+  }
+
   private get versionsFolder(): string {
     return join(this.config.dataFolder, 'versions');
   }
 
-  /** Until the registry has taken the assignments away, or the grace is over. */
+  /**
+   * Tells the registry and goes on serving: when it has answered, the snapshot without this node is on its way wherever
+   * others serve the same versions; when it has taken the assignments away, successors serve the rest. Bounded.
+   */
   private async leaveTraffic(): Promise<void> {
+    const { leaveGraceMs } = this.config;
     const emptied = new AbortController();
     this.onEmptied = () => emptied.abort();
-    this.membership?.changed();
-    await pause(this.config.leaveGraceMs, emptied.signal);
-    if (emptied.signal.aborted) await pause(Math.min(snapshotTravelMs, this.config.leaveGraceMs));
+    await this.membership?.reported(AbortSignal.timeout(leaveGraceMs));
+    await pause(leaveGraceMs, emptied.signal);
+    if (emptied.signal.aborted) await pause(Math.min(snapshotTravelMs, leaveGraceMs));
   }
 
   private createReplicas(): ReplicaSet {
@@ -131,7 +141,13 @@ class RunningNode implements Node {
     return new ReplicaSet({
       cache,
       versionsFolder: this.versionsFolder,
-      limits: { loadTimeoutMs: config.loadTimeoutMs, hardLimitMs: config.hardLimitMs },
+      limits: {
+        loadTimeoutMs: config.loadTimeoutMs,
+        hardLimitMs: config.hardLimitMs,
+        runnerMaxBytes: config.runnerMaxBytes,
+      },
+      cores: config.cores,
+      memoryBytes: config.memoryBytes,
       drainGraceMs: config.drainGraceMs,
       loadGate: new Gate(config.cores),
       logger,
@@ -156,7 +172,8 @@ class RunningNode implements Node {
       table: () => this.replicas.table,
       isReady: () => this.nodeId !== '' && !this.isDraining,
       isDraining: () => this.isDraining,
-      maxBodyBytes: this.config.maxBodyBytes,
+      limits: this.config,
+      serverName: this.config.serverName,
       programVersion,
       logger: this.logger,
     });

@@ -60,8 +60,20 @@ export const VersionConfig = z
       .max(100)
       .default(2)
       .describe('Nodes that hold the version while it gets traffic'),
-    instances: z.int().min(1).max(64).default(1).describe('Runner processes per node'),
-    intra_op_threads: z.int().min(1).max(128).default(1),
+    instances: z
+      .int()
+      .min(1)
+      .max(64)
+      .nullable()
+      .default(null)
+      .describe('Runner processes per node; null: from its cores'),
+    intra_op_threads: z
+      .int()
+      .min(1)
+      .max(128)
+      .nullable()
+      .default(null)
+      .describe('Threads of each runner, at most its share of the cores; null: that share'),
     graph_optimization: z.enum(['disabled', 'basic', 'extended', 'all']).default('all'),
     max_batch_size: z.int().min(1).max(4_096).nullable().default(null).describe('null: measured'),
     max_queue_delay_us: z.int().min(0).max(10_000_000).default(0),
@@ -115,6 +127,7 @@ export const Version = z
     profile: Profile.nullable(),
     config: ConfigRevision,
     run_id: Id.nullable(),
+    held: z.boolean().describe('Kept on a node even while nothing refers to it; unload ends that'),
     archived_at: Timestamp.nullable(),
     created_at: Timestamp,
     created_by: z.string(),

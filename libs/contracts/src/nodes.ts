@@ -17,6 +17,12 @@ export const nodeStates = ['READY', 'DRAINING', 'LOST'] as const;
 export const NodeState = z.enum(nodeStates);
 export type NodeState = z.infer<typeof NodeState>;
 
+/** A config revision that shall take the place of the one that serves, as long as it does not serve yet. */
+export const NextRevision = z
+  .object({ config_revision: z.int(), state: ReplicaState, reason: z.string().nullable() })
+  .meta({ id: 'NextRevision' });
+export type NextRevision = z.infer<typeof NextRevision>;
+
 export const Replica = z
   .object({
     model: Name,
@@ -25,6 +31,7 @@ export const Replica = z
     config_revision: z.int(),
     state: ReplicaState,
     reason: z.string().nullable(),
+    next: NextRevision.nullable().describe('A newer config revision that is being loaded, or has failed'),
     updated_at: Timestamp,
   })
   .meta({ id: 'Replica' });

@@ -9,6 +9,18 @@ export const ServerMetadata = z.object({
 });
 export type ServerMetadata = z.infer<typeof ServerMetadata>;
 
+/** The protocol's extensions that a node speaks, under the names that Triton gives them. */
+export const nodeExtensions = [
+  'binary_tensor_data',
+  'classification',
+  'model_configuration',
+  'parameters',
+  'schedule_policy',
+  'statistics',
+] as const;
+/** The gateway's: it passes on what nodes speak, and maps the repository calls to the registry. */
+export const gatewayExtensions = [...nodeExtensions, 'model_repository'] as const;
+
 export const ModelMetadata = z.object({
   name: z.string(),
   versions: z.array(z.string()).optional(),

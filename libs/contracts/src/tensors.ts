@@ -33,6 +33,22 @@ export const Signature = z
   .meta({ id: 'Signature' });
 export type Signature = z.infer<typeof Signature>;
 
+export const Batching = z
+  .object({
+    enabled: z.boolean(),
+    reason: z.string().nullable().describe('Why requests are not batched; null when they are'),
+    tolerance: z
+      .number()
+      .min(0)
+      .nullable()
+      .describe('Largest relative difference between a batch of 2 and two singles; 0: equal to the bit'),
+    costs: z
+      .array(z.object({ rows: z.int().min(1), ms: z.number().min(0) }))
+      .describe('One execution of so many rows'),
+  })
+  .meta({ id: 'Batching' });
+export type Batching = z.infer<typeof Batching>;
+
 /** What a node measured when it loaded the version. */
 export const Profile = z
   .object({
@@ -41,6 +57,7 @@ export const Profile = z
     latency_ms: z.number().min(0).describe('Median of the runs after the first'),
     memory_bytes: z.int().min(0).describe('Growth of the runner by loading and running the model'),
     onnxruntime_version: z.string(),
+    batching: Batching.optional().describe('Absent: measured by an older node'),
   })
   .meta({ id: 'Profile' });
 export type Profile = z.infer<typeof Profile>;

@@ -1,120 +1,185 @@
 /**
- * The Open Inference Protocol's JSON request → typed tensors, checked in full against the signature. What passes here
- * fits the model; what does not is refused with the input's name and what was expected.
+ * The Open Inference Protocol's request, in JSON, binary or a mixture → typed tensors, checked in full against the
+ * signature. What passes here fits the model; what does not is refused with the input's name and what was expected.
  */
 import type { Signature, TensorSpec } from '#contracts/tensors';
-import { assertJsonDatatype, readElements } from './elements.js';
+import { decodeBinary, elementBytes, readUtf8 } from './binary-tensors.js';
+import { assertClassifiable } from './classification.js';
 import { invalidRequest, invalidTensor } from './errors.js';
-import { parseJson } from './json-tokens.js';
-import type { ParseOptions } from './json-tokens.js';
+import { JsonScanner } from './json-scanner.js';
+import { CodecLimits } from './limits.js';
+import { readEnvelope } from './oip-envelope.js';
+import type { EnvelopeInput, EnvelopeOutput } from './oip-envelope.js';
+import { booleanParameter, countParameter, requestParameters } from './oip-parameters.js';
+import type { ResponseEncoder, WantedOutput } from './oip-response.js';
+import type { DecodedRequest } from './request.js';
+import { checkedCount, completeInputs, planOf } from './signature-plan.js';
+import type { SignaturePlan } from './signature-plan.js';
 import { elementCount } from './tensor.js';
-import type { Tensor } from './tensor.js';
+import type { Elements, Tensor } from './tensor.js';
+import { assertJsonDatatype, listOf, shapeText } from './words.js';
 
-export interface InferRequest {
-  /** Echoed in the answer. */
-  readonly id: string | undefined;
-  readonly inputs: readonly Tensor[];
-  /** Names of the wanted outputs, in the wanted order. */
-  readonly outputs: readonly string[];
+export interface OipCodec {
+  readonly plan: SignaturePlan;
+  readonly scanner: JsonScanner;
+  readonly encode: ResponseEncoder;
 }
 
-type Decode = (bytes: Buffer) => InferRequest;
-type JsonObject = Readonly<Record<string, unknown>>;
-
-const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-const list = (names: Iterable<string>): string => [...names].map((name) => `'${name}'`).join(', ');
-
-/** Prepares a decoder for one signature. It throws TensorError. */
-export function requestDecoder(signature: Signature): Decode {
-  const specs = new Map(signature.inputs.map((spec) => [spec.name, spec]));
-  const outputs = new Map(signature.outputs.map((spec) => [spec.name, spec]));
-  const options: ParseOptions = {
-    exactIntegers: signature.inputs.some(({ datatype }) => datatype === 'INT64' || datatype === 'UINT64'),
-  };
-  return (bytes) => {
-    const body = parseJson(bytes, options);
-    if (!isObject(body)) throw invalidRequest('The body must be a JSON object with "inputs".');
-    const wanted = body['outputs'] === undefined ? signature.outputs : readOutputs(body['outputs'], outputs);
-    for (const { name, datatype } of wanted) assertJsonDatatype(datatype, `output tensor '${name}'`);
+/** @throws TensorError */
+export function decodeOip(codec: OipCodec, body: Buffer, headerLength: number | undefined): DecodedRequest {
+  if (headerLength === 0) return decodeRaw(codec, body);
+  if (headerLength !== undefined && !(headerLength <= body.length && Number.isSafeInteger(headerLength)))
+    throw invalidRequest(
+      `Inference-Header-Content-Length is ${headerLength}, but the body has ${body.length} bytes.`,
+    );
+  const { plan, scanner } = codec;
+  scanner.open(headerLength === undefined ? body : body.subarray(0, headerLength));
+  try {
+    const envelope = readEnvelope(scanner, plan);
+    const { binaryOutput, priority, timeoutUs } = requestParameters(envelope.parameters);
+    const wanted = wantedOutputs(plan, envelope.outputs, binaryOutput);
     return {
-      id: readId(body['id']),
-      inputs: readInputs(body['inputs'], specs),
+      inputs: readInputs(plan, envelope.inputs, headerLength === undefined ? undefined : body.subarray(headerLength)),
       outputs: wanted.map(({ name }) => name),
-    };
+      priority,
+      timeoutUs,
+      encode: (results) => codec.encode(results, wanted, envelope.id),
+    }; // prettier-ignore
+  } finally {
+    scanner.close();
+  }
+}
+
+/** Joins the inputs with the binary tensors, which follow the JSON in the order of the inputs. */
+function readInputs(
+  plan: SignaturePlan,
+  inputs: readonly EnvelopeInput[],
+  tail: Buffer | undefined,
+): Tensor[] {
+  const tensors = new Map<string, Tensor>();
+  let offset = 0;
+  for (const input of inputs) {
+    const { spec, shape, binarySize = 0 } = input;
+    const { name, datatype } = spec;
+    if (tensors.has(name)) throw invalidTensor(`input '${name}' is given twice`);
+    const elements = input.elements ?? readTail(input, tail, offset);
+    if (input.elements === undefined) offset += binarySize;
+    tensors.set(name, { name, datatype, shape, elements });
+  }
+  const left = (tail?.length ?? 0) - offset;
+  if (left > 0)
+    throw invalidRequest(
+      `unexpected additional input data: ${left} bytes follow the binary tensors that "inputs" announce`,
+    );
+  return completeInputs(plan, tensors);
+}
+
+function readTail({ spec, shape, count, binarySize = 0 }: EnvelopeInput, tail: Buffer | undefined, offset: number): Elements {
+  const { name, datatype } = spec;
+  if (tail === undefined)
+    throw invalidRequest(
+      `input '${name}': must specify valid 'Inference-Header-Content-Length' in request header and ` +
+        `'binary_data_size' when passing inputs in binary data format`,
+    );
+  if (offset + binarySize > tail.length)
+    throw invalidTensor(
+      `unexpected size for input '${name}', expecting ${offset + binarySize - tail.length} additional bytes`,
+    );
+  return decodeBinary({ name, datatype, shape, count, bytes: tail.subarray(offset, offset + binarySize) });
+} // prettier-ignore
+
+function wantedOutputs(
+  plan: SignaturePlan,
+  outputs: readonly EnvelopeOutput[] = [],
+  binaryOutput: boolean,
+): readonly WantedOutput[] {
+  const wanted =
+    outputs.length > 0
+      ? outputs.map((output) => wantedOutput(plan, output, binaryOutput))
+      : plan.signature.outputs.map(({ name }) => ({ name, isBinary: binaryOutput, classes: 0 }));
+  const names = new Set<string>();
+  for (const { name, isBinary, classes } of wanted) {
+    if (names.has(name)) throw invalidTensor(`output '${name}' is asked for twice`);
+    names.add(name);
+    const spec = plan.outputs.get(name);
+    if (spec && !isBinary && classes === 0) assertJsonDatatype(spec.datatype, 'output tensor', name);
+  }
+  return wanted;
+}
+
+function wantedOutput(plan: SignaturePlan, output: EnvelopeOutput, binaryOutput: boolean): WantedOutput {
+  const { name, parameters } = output;
+  const spec = plan.outputs.get(name);
+  if (!spec) throw invalidTensor(`unknown output '${name}'; the model gives ${listOf(plan.outputs.keys())}`);
+  if (parameters?.has('shared_memory_region'))
+    throw invalidTensor(`output '${name}': shared memory is not supported`);
+  const classes = countParameter(parameters, 'classification') ?? 0;
+  if (classes > 0) assertClassifiable(spec);
+  return { name, isBinary: booleanParameter(parameters, 'binary_data') ?? binaryOutput, classes };
+}
+
+/** Triton's raw request: the body is the data of the only input, whose one dynamic dimension follows from its size. */
+function decodeRaw({ plan, encode }: OipCodec, body: Buffer): DecodedRequest {
+  const [spec, ...others] = plan.signature.inputs;
+  if (!spec || others.length > 0)
+    throw invalidRequest(
+      `A raw binary request needs a model with one input; this one takes ${listOf(plan.inputs.keys())}.`,
+    );
+  const { name, datatype } = spec;
+  const shape = rawShape(spec, body.length);
+  const count = checkedCount(spec, shape, plan.limits);
+  const elements =
+    datatype === 'BYTES'
+      ? [readUtf8(body, () => invalidTensor(`input '${name}': the body is not UTF-8`))]
+      : decodeBinary({ name, datatype, shape, count, bytes: body });
+  const wanted = plan.signature.outputs.map((output) => ({ name: output.name, isBinary: true, classes: 0 }));
+  return {
+    inputs: [{ name, datatype, shape, elements }],
+    outputs: wanted.map((output) => output.name),
+    priority: 0,
+    timeoutUs: undefined,
+    encode: (results) => encode(results, wanted, undefined),
   };
 }
 
-function readId(id: unknown): string | undefined {
-  if (id === undefined || typeof id === 'string') return id;
-  throw invalidRequest('"id" must be a string.');
-}
-
-function readInputs(inputs: unknown, specs: ReadonlyMap<string, TensorSpec>): Tensor[] {
-  if (!Array.isArray(inputs)) throw invalidRequest('"inputs" must be an array of tensors.');
-  const seen = new Set<string>();
-  const tensors = inputs.map((input: unknown) => {
-    if (!isObject(input) || typeof input['name'] !== 'string')
-      throw invalidRequest('Each of "inputs" must be an object with a "name".');
-    const spec = specs.get(input['name']);
-    if (!spec) throw invalidTensor(`unknown input '${input['name']}'; the model takes ${list(specs.keys())}`);
-    if (seen.has(spec.name)) throw invalidTensor(`input '${spec.name}' is given twice`);
-    seen.add(spec.name);
-    return readInput(input, spec);
-  });
-  if (seen.size < specs.size) {
-    const missing = [...specs.keys()].filter((name) => !seen.has(name));
-    throw invalidTensor(`missing input ${list(missing)}; the model takes ${list(specs.keys())}`);
+function rawShape({ name, datatype, shape }: TensorSpec, bytes: number): readonly number[] {
+  const dynamic = shape.flatMap((size, axis) => (size < 0 ? [axis] : []));
+  const ones = shape.map((size) => Math.max(size, 1));
+  const elementSize = elementBytes(datatype);
+  const isOneElement = elementCount(ones) === 1;
+  if (elementSize === undefined) {
+    if (isOneElement) return ones;
+    throw invalidTensor(`input '${name}': a raw binary request carries one element of BYTES, not ${shapeText(shape)}`);
   }
-  return tensors;
-}
-
-function readInput(input: JsonObject, spec: TensorSpec): Tensor {
-  const { name, datatype } = spec;
-  if (input['datatype'] !== datatype)
+  // The batch of a raw request is 1, so a second dynamic dimension can still be told.
+  const unknown = dynamic.length === 2 && dynamic[0] === 0 ? dynamic.slice(1) : dynamic;
+  if (unknown.length > 1)
     throw invalidTensor(
-      `input '${name}': datatype is ${JSON.stringify(input['datatype']) ?? 'missing'}, expected ${datatype}`,
+      `input '${name}': the shape of a raw binary request cannot be told, as ${shapeText(shape)} has several dynamic dimensions`,
     );
-  const shape = readShape(input['shape'], spec);
-  if (input['data'] === undefined) throw invalidTensor(`input '${name}' has no "data"`);
-  const elements = readElements(name, datatype, shape, elementCount(shape), input['data']);
-  return { name, datatype, shape, elements };
-}
+  const [axis] = unknown;
+  if (axis === undefined) return ones;
+  const rest = elementCount(shape.map((size) => (size < 0 ? 1 : size))) * elementSize;
+  const size = rest === 0 ? 0 : bytes / rest;
+  if (!Number.isInteger(size))
+    throw invalidTensor(`input '${name}': ${bytes} bytes are no multiple of ${rest}, as ${shapeText(shape)} of ${datatype} needs`);
+  return ones.map((one, index) => (index === axis ? size : one));
+} // prettier-ignore
 
-const isDimension = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
-
-/** An empty shape in the signature is a scalar or an unknown rank (ONNX Runtime shows both alike), so it takes any shape. */
-function readShape(shape: unknown, spec: TensorSpec): readonly number[] {
-  const expected = `[${spec.shape.join(', ')}]`;
-  if (!Array.isArray(shape) || !shape.every(isDimension))
-    throw invalidTensor(`input '${spec.name}': shape must be an array of sizes, expected ${expected}`);
-  if (!Number.isSafeInteger(elementCount(shape)))
-    throw invalidTensor(`input '${spec.name}': shape [${shape.join(', ')}] is too large`);
-  if (spec.shape.length > 0 && !fits(shape, spec.shape))
-    throw invalidTensor(
-      `input '${spec.name}': shape is [${shape.join(', ')}], expected ${expected} (-1 is any size)`,
-    );
-  return shape;
-}
-
-function fits(shape: readonly number[], expected: readonly number[]): boolean {
-  if (shape.length !== expected.length) return false;
-  for (let axis = 0; axis < shape.length; axis += 1) {
-    const size = expected[axis];
-    if (size !== -1 && size !== shape[axis]) return false;
-  }
-  return true;
-}
-
-function readOutputs(wanted: unknown, outputs: ReadonlyMap<string, TensorSpec>): readonly TensorSpec[] {
-  if (!Array.isArray(wanted)) throw invalidRequest('"outputs" must be an array.');
-  const specs = wanted.map((output: unknown) => {
-    if (!isObject(output) || typeof output['name'] !== 'string')
-      throw invalidRequest('Each of "outputs" must be an object with a "name".');
-    const spec = outputs.get(output['name']);
-    if (spec) return spec;
-    throw invalidTensor(`unknown output '${output['name']}'; the model gives ${list(outputs.keys())}`);
-  });
-  if (new Set(specs).size < specs.length) throw invalidTensor('an output is asked for twice');
-  return specs.length > 0 ? specs : [...outputs.values()];
+/** The former interface, for a runner that does not yet decode through codec.ts. */
+export function requestDecoder(
+  signature: Signature,
+): (body: Buffer) => DecodedRequest & { id: string | undefined } {
+  const plan = planOf(signature, CodecLimits.parse({}));
+  const scanner = new JsonScanner(100);
+  return (body) => {
+    let seen: string | undefined;
+    const encode: ResponseEncoder = (_results, _wanted, id) => {
+      seen = id;
+      return { parts: [], headerLength: undefined };
+    };
+    const request = decodeOip({ plan, scanner, encode }, body, undefined);
+    request.encode([]);
+    return { ...request, id: seen };
+  };
 }

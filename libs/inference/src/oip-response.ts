@@ -1,50 +1,53 @@
 /**
- * Typed tensors → the Open Inference Protocol's JSON answer. Every element keeps its value: 64-bit integers are written
- * as exact integer tokens, -0 as -0, and NaN and the infinities as the tokens NaN, Infinity and -Infinity, which the
- * protocol leaves open and which Python's json, TensorFlow Serving and our decoder read.
+ * Typed tensors → the Open Inference Protocol's answer. Every element keeps its value: in JSON, 64-bit integers are
+ * written as exact integer tokens, -0 as -0, and NaN and the infinities as the tokens NaN, Infinity and -Infinity, which
+ * the protocol leaves open and which Python's json, TensorFlow Serving and our decoder read. Outputs that were asked for
+ * in binary follow the JSON in their order.
  */
-import { assertJsonDatatype } from './elements.js';
+import { encodeBinary } from './binary-tensors.js';
+import { classify } from './classification.js';
+import { elementsText } from './json-text.js';
+import type { EncodedBody, ModelLabel } from './request.js';
 import type { Tensor } from './tensor.js';
 
-export interface ModelLabel {
-  readonly model: string;
-  readonly version: string;
+export interface WantedOutput {
+  readonly name: string;
+  readonly isBinary: boolean;
+  /** How many of the largest values are wanted in place of the tensor; 0 for the tensor itself. */
+  readonly classes: number;
 }
 
-/** Array.prototype.join writes -0 as 0; only a float array can hold one. */
-function hasNegativeZero(elements: Float32Array | Float64Array): boolean {
-  for (const value of elements) if (value === 0 && 1 / value < 0) return true;
-  return false;
-}
-
-function floatsText(elements: Float32Array | Float64Array): string {
-  if (!hasNegativeZero(elements)) return elements.join(',');
-  return Array.from(elements, (value) => (Object.is(value, -0) ? '-0' : String(value))).join(',');
-}
-
-function elementsText({ name, datatype, elements }: Tensor): string {
-  assertJsonDatatype(datatype, `output tensor '${name}'`);
-  if (elements instanceof Float32Array || elements instanceof Float64Array) return floatsText(elements);
-  if (datatype === 'BOOL')
-    return Array.from(elements as Uint8Array, (bit) => (bit ? 'true' : 'false')).join(',');
-  if (datatype === 'BYTES') return (elements as string[]).map((text) => JSON.stringify(text)).join(',');
-  return elements.join(',');
-}
+/** `results` are in the order of `wanted`. */
+export type ResponseEncoder = (
+  results: readonly Tensor[],
+  wanted: readonly WantedOutput[],
+  id: string | undefined,
+) => EncodedBody;
 
 /** Prepares an encoder for the answers of one version. */
-export function responseEncoder({
-  model,
-  version,
-}: ModelLabel): (outputs: readonly Tensor[], id?: string) => string {
+export function oipEncoder({ model, version }: ModelLabel, hasBatchDimension: boolean): ResponseEncoder {
   const head = `{"model_name":${JSON.stringify(model)},"model_version":${JSON.stringify(version)}`;
-  return (outputs, id) => {
+  return (results, wanted, id) => {
     let text = id === undefined ? `${head},"outputs":[` : `${head},"id":${JSON.stringify(id)},"outputs":[`;
-    let separator = '';
-    for (const output of outputs) {
-      const shape = output.shape.join(',');
-      text += `${separator}{"name":${JSON.stringify(output.name)},"datatype":"${output.datatype}","shape":[${shape}],"data":[${elementsText(output)}]}`;
-      separator = ',';
+    const tail: Buffer[] = [];
+    for (const [index, result] of results.entries()) {
+      const { isBinary = false, classes = 0 } = wanted[index] ?? {};
+      const tensor = classes > 0 ? classify(result, classes, hasBatchDimension) : result;
+      const binary = isBinary ? encodeBinary(tensor) : undefined;
+      if (binary) tail.push(binary);
+      const data = binary
+        ? `"parameters":{"binary_data_size":${binary.length}}`
+        : `"data":[${elementsText(tensor)}]`;
+      text += `${index > 0 ? ',' : ''}{"name":${JSON.stringify(tensor.name)},"datatype":"${tensor.datatype}","shape":[${tensor.shape.join(',')}],${data}}`;
     }
-    return `${text}]}`;
+    const json = Buffer.from(`${text}]}`);
+    return { parts: [json, ...tail], headerLength: tail.length > 0 ? json.length : undefined };
   };
 }
+
+export type { ModelLabel };
+/** The former interface, as `requestDecoder` in oip-request.ts. */
+export const responseEncoder =
+  (label: ModelLabel) =>
+  (outputs: readonly Tensor[], id?: string): string =>
+    oipEncoder(label, false)(outputs, [], id).parts.join('');

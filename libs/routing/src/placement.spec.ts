@@ -17,6 +17,7 @@ const version = (versionId: string, over: Partial<WantedVersion> = {}): WantedVe
   versionId,
   replicas: 1,
   memoryBytes: 100 * MiB,
+  pinned: false,
   priority: 1,
   ...over,
 });
@@ -66,6 +67,7 @@ const arbitraryCluster = fc
         versionId: fc.integer({ min: 0, max: 60 }).map((n) => `version-${n}`),
         replicas: fc.integer({ min: 1, max: 4 }),
         memoryBytes: fc.integer({ min: 1, max: 400 }),
+        pinned: fc.boolean(),
         priority: fc.integer({ min: 0, max: 2 }),
       }),
       { selector: (entry) => entry.versionId, maxLength: 12 },
@@ -117,6 +119,27 @@ describe('planPlacement, for any cluster', () => {
             .filter((r) => r.nodeId === entry.id)
             .reduce((sum, r) => sum + (sizes.get(r.versionId) ?? 0), 0);
           expect(used).toBeLessThanOrEqual(entry.memoryBytes);
+        }
+      }),
+    );
+  });
+
+  it('overcommits no pinned version, gives a node nothing that cannot be loaded there, and no more than it may', () => {
+    const overcommit = fc.integer({ min: 1, max: 6 });
+    fc.assert(
+      fc.property(arbitraryCluster, overcommit, ({ nodes, wanted, current }, factor) => {
+        const plan = planPlacement(nodes, wanted, current, nowMs, factor);
+        const byId = new Map(wanted.map((entry) => [entry.versionId, entry]));
+        for (const entry of nodes.filter((candidate) => candidate.schedulable)) {
+          const held = plan.replicas
+            .filter((r) => r.nodeId === entry.id)
+            .flatMap((r) => byId.get(r.versionId) ?? []);
+          const pinned = held.filter((one) => one.pinned).reduce((sum, one) => sum + one.memoryBytes, 0);
+          const others = held.filter((one) => !one.pinned).map((one) => one.memoryBytes);
+          const left = entry.memoryBytes - pinned;
+          expect(left).toBeGreaterThanOrEqual(0);
+          expect(Math.max(0, ...others)).toBeLessThanOrEqual(left);
+          expect(others.reduce((sum, bytes) => sum + bytes, 0)).toBeLessThanOrEqual(factor * left);
         }
       }),
     );
@@ -260,6 +283,24 @@ describe('planPlacement', () => {
         reason: 'It needs 100 MiB of memory; the most that a node has free is 50 MiB.',
       },
     ]);
+  });
+
+  it('overcommits a node with what can be evicted, but first fills the nodes that have room', () => {
+    const nodes = ['a', 'b'].map((id) => node(id, { memoryBytes: 150 * MiB }));
+    const wanted = ['v1', 'v2', 'v3', 'v4'].map((id) => version(id));
+    const plan = planPlacement(nodes, wanted, [], nowMs, 2);
+    expect(plan.unplaced).toEqual([]);
+    expect(plan.replicas.slice(0, 2).map((one) => one.nodeId)).toHaveLength(2);
+    expect(new Set(plan.replicas.slice(0, 2).map((one) => one.nodeId)).size).toBe(2);
+    const pinned = planPlacement(
+      nodes,
+      [...wanted, version('p', { pinned: true, priority: 9 })],
+      [],
+      nowMs,
+      2,
+    );
+    expect(pinned.replicas).toContainEqual(expect.objectContaining({ versionId: 'p' }));
+    expect(pinned.unplaced.map((one) => one.versionId)).not.toContain('p');
   });
 
   it('displaces nothing while another node has room', () => {

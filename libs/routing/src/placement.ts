@@ -1,5 +1,7 @@
 /**
  * Decides which version goes to which node: rendezvous hashing within the nodes' memory, with as few moves as possible.
+ * A node evicts idle versions and loads them again on demand, so it may be given several times what fits at once
+ * (`overcommit`), as long as each version fits beside the pinned ones, which are never evicted and never overcommitted.
  * Pure: the same input gives the same plan, and a plan fed back as `current` changes nothing.
  * It never reads a clock or a store, and never knows why a version is wanted.
  */
@@ -19,6 +21,8 @@ export interface WantedVersion {
   readonly replicas: number;
   /** What one replica takes on a node. */
   readonly memoryBytes: number;
+  /** Never evicted from memory. */
+  readonly pinned: boolean;
   /** When memory is short, smaller goes first and may displace larger. */
   readonly priority: number;
 }
@@ -50,7 +54,9 @@ export interface PlacementPlan {
 }
 
 interface Room {
-  /** Memory that versions placed so far in this plan leave. */
+  /** Memory that pinned versions placed so far leave; every other one must fit into it by itself. */
+  unpinned: number;
+  /** Memory that all versions placed so far leave; negative when overcommitted. */
   free: number;
   /** What lower priorities hold here now and would have to give up. */
   heldByLater: number;
@@ -62,8 +68,12 @@ export function planPlacement(
   wanted: readonly WantedVersion[],
   current: readonly CurrentReplica[],
   nowMs: number,
+  overcommit = 1,
 ): PlacementPlan {
-  const order = [...wanted].sort((a, b) => a.priority - b.priority || compareText(a.versionId, b.versionId));
+  const order = [...wanted].sort(
+    (a, b) =>
+      Number(b.pinned) - Number(a.pinned) || a.priority - b.priority || compareText(a.versionId, b.versionId),
+  );
   const byVersion = groupByVersion(current);
   const rooms = roomsOf(nodes, order, byVersion);
   const replicas: PlacedReplica[] = [];
@@ -72,13 +82,13 @@ export function planPlacement(
     const own = byVersion.get(version.versionId) ?? [];
     for (const replica of own)
       if (isHeld(replica)) room(rooms, replica.nodeId).heldByLater -= version.memoryBytes;
-    const placed = placeVersion(version, own, nodes, rooms, nowMs);
+    const placed = placeVersion(version, own, nodes, { rooms, overcommit }, nowMs);
     replicas.push(...placed.nodeIds.map((nodeId) => ({ nodeId, versionId: version.versionId })));
     if (placed.missing > 0)
       unplaced.push({
         versionId: version.versionId,
         missing: placed.missing,
-        reason: whyUnplaced(version, own, nodes, rooms, placed.nodeIds, nowMs),
+        reason: whyUnplaced(version, own, nodes, { rooms, overcommit }, placed.nodeIds, nowMs),
       });
   }
   return { replicas, unplaced };
@@ -101,7 +111,9 @@ function roomsOf(
   wanted: readonly WantedVersion[],
   byVersion: ReadonlyMap<string, CurrentReplica[]>,
 ): Map<string, Room> {
-  const rooms = new Map(nodes.map((node) => [node.id, { free: node.memoryBytes, heldByLater: 0 }]));
+  const rooms = new Map(
+    nodes.map((node) => [node.id, { unpinned: node.memoryBytes, free: node.memoryBytes, heldByLater: 0 }]),
+  );
   for (const version of wanted)
     for (const replica of byVersion.get(version.versionId) ?? [])
       if (isHeld(replica)) room(rooms, replica.nodeId).heldByLater += version.memoryBytes;
@@ -110,13 +122,25 @@ function roomsOf(
 
 /** A replica on a node that is not in the list any more has a room that nothing is taken from. */
 const room = (rooms: ReadonlyMap<string, Room>, nodeId: string): Room =>
-  rooms.get(nodeId) ?? { free: 0, heldByLater: 0 };
+  rooms.get(nodeId) ?? { unpinned: 0, free: 0, heldByLater: 0 };
+
+interface Space {
+  readonly rooms: ReadonlyMap<string, Room>;
+  readonly overcommit: number;
+}
+
+/** The largest version of its kind that the node could still be given. */
+function largest({ unpinned, free }: Room, pinned: boolean, overcommit: number): number {
+  if (pinned) return unpinned;
+  const taken = unpinned - free;
+  return Math.min(unpinned, overcommit * unpinned - taken);
+}
 
 function placeVersion(
   version: WantedVersion,
   own: readonly CurrentReplica[],
   nodes: readonly PlacementNode[],
-  rooms: ReadonlyMap<string, Room>,
+  { rooms, overcommit }: Space,
   nowMs: number,
 ): { nodeIds: string[]; missing: number } {
   const schedulable = nodes.filter((node) => node.schedulable);
@@ -125,8 +149,9 @@ function placeVersion(
   for (const nodeId of rankNodes(version, own, schedulable, rooms, nowMs)) {
     if (nodeIds.length >= target) break;
     const there = room(rooms, nodeId);
-    if (there.free < version.memoryBytes) continue;
+    if (largest(there, version.pinned, overcommit) < version.memoryBytes) continue;
     there.free -= version.memoryBytes;
+    if (version.pinned) there.unpinned -= version.memoryBytes;
     nodeIds.push(nodeId);
   }
   const missing = target - nodeIds.length;
@@ -189,7 +214,7 @@ function whyUnplaced(
   version: WantedVersion,
   own: readonly CurrentReplica[],
   nodes: readonly PlacementNode[],
-  rooms: ReadonlyMap<string, Room>,
+  { rooms, overcommit }: Space,
   placed: readonly string[],
   nowMs: number,
 ): string {
@@ -204,8 +229,10 @@ function whyUnplaced(
     const waitMs = Math.min(...failed.map((replica) => replica.retryAtMs)) - nowMs;
     return `It failed on every node that could take it; the next try is in ${Math.ceil(waitMs / 1_000)} s.`;
   }
-  const largestFree = Math.max(...open.map((node) => room(rooms, node.id).free));
-  return `It needs ${toMiB(version.memoryBytes)} MiB of memory; the most that a node has free is ${toMiB(largestFree)} MiB.`;
+  const largestFree = Math.max(
+    ...open.map((node) => largest(room(rooms, node.id), version.pinned, overcommit)),
+  );
+  return `It needs ${toMiB(version.memoryBytes)} MiB of memory; the most that a node has free is ${toMiB(Math.max(0, largestFree))} MiB.`;
 }
 
 const toMiB = (bytes: number): number => Math.ceil(bytes / 1_048_576);

@@ -18,6 +18,7 @@ import type { Exchange } from './exchange.js';
 import { nodeHeaders, nodePath, timeoutMsOf } from './node-request.js';
 import { pick } from './pick.js';
 import { refuse, writeAnswerHead } from './respond.js';
+import { isPrediction } from './routes.js';
 import type { TableVersion } from './routing-table.js';
 import { dispatchAlone } from './upstreams.js';
 import type { Replica } from './upstreams.js';
@@ -56,7 +57,7 @@ class Forwarding implements AttemptOwner {
   start(): void {
     const { exchange, core } = this;
     if (exchange.expectsContinue) exchange.res.writeContinue();
-    if (exchange.route.operation !== 'infer') return this.onBody({ kind: 'held', bytes: undefined });
+    if (!isPrediction(exchange.route.operation)) return this.onBody({ kind: 'held', bytes: undefined });
     readBody(exchange.req, core.settings, (body) => this.onBody(body));
   }
 
@@ -139,7 +140,7 @@ class Forwarding implements AttemptOwner {
     this.attempt = new Attempt(replica, this);
     const options: Dispatcher.DispatchOptions = {
       path: nodePath(this.version, operation),
-      method: operation === 'infer' ? 'POST' : exchange.req.method === 'HEAD' ? 'HEAD' : 'GET',
+      method: isPrediction(operation) ? 'POST' : exchange.req.method === 'HEAD' ? 'HEAD' : 'GET',
       headers,
       body: body === undefined ? null : body.kind === 'held' ? (body.bytes ?? null) : asBody(body.chunks()),
     };

@@ -16,10 +16,22 @@ const passedOn = [
   'tracestate',
 ] as const;
 
-const suffixOf: Record<Operation, string> = { infer: '/infer', metadata: '', ready: '/ready' };
+/** How the node's path of an operation begins and ends, around the version's own part. */
+const frameOf: Record<Operation, readonly [string, string]> = {
+  infer: ['/v2', '/infer'],
+  ready: ['/v2', '/ready'],
+  metadata: ['/v2', ''],
+  config: ['/v2', '/config'],
+  stats: ['/v2', '/stats'],
+  predict: ['/v1', ':predict'],
+  classify: ['/v1', ':classify'],
+  regress: ['/v1', ':regress'],
+  status: ['/v1', ''],
+  signatures: ['/v1', '/metadata'],
+};
 
 export const nodePath = (version: TableVersion, operation: Operation): string =>
-  version.path + suffixOf[operation];
+  frameOf[operation][0] + version.path + frameOf[operation][1];
 
 /** Flat header list for undici, which does the framing. */
 export function nodeHeaders(exchange: Exchange, authorization: string, remainingMs: number): string[] {

@@ -1,5 +1,5 @@
 /** The stages in order: authenticate, authorize, resolve, admit, forward (which picks), account. With warm caches nothing is awaited. */
-import { isRefusal } from './errors.js';
+import { isRefusal, refusal } from './errors.js';
 import type { Refusal } from './errors.js';
 import { account } from './account.js';
 import { admit } from './admit.js';
@@ -7,12 +7,13 @@ import type { Identity } from './authenticate.js';
 import { authorize } from './authorize.js';
 import { announcedLength } from './body.js';
 import type { Core } from './core.js';
-import { refusal } from './errors.js';
 import type { Exchange } from './exchange.js';
 import { forward, tooLarge } from './forward.js';
 import { resolve } from './resolve.js';
 import { readAway, refuse } from './respond.js';
-import { methodsOf } from './routes.js';
+import { answerEndpointStatistics } from './statistics.js';
+import { answerStatus } from './status.js';
+import { isPrediction, methodsOf } from './routes.js';
 import type { RoutingTable } from './routing-table.js';
 
 export const notReady = refusal('NOT_READY', 'This gateway has no routing table yet. Try again.');
@@ -59,6 +60,10 @@ export function serve(core: Core, exchange: Exchange): void {
       refusal('METHOD_NOT_ALLOWED', `Use ${methods} on this path.`, ['allow', methods]),
     );
   identified(core, exchange, (identity, table) => {
+    const forbidden = authorize(identity, route.endpoint, table.disabledClients);
+    if (forbidden) return refuse(exchange, core, forbidden);
+    if (route.operation === 'status') return answerStatus(core, exchange, table);
+    if (route.operation === 'stats') return answerEndpointStatistics(core, exchange, table);
     const version = admitted(core, exchange, identity, table);
     if ('code' in version) refuse(exchange, core, version);
     else forward(core, exchange, version);
@@ -67,10 +72,8 @@ export function serve(core: Core, exchange: Exchange): void {
 
 function admitted(core: Core, exchange: Exchange, identity: Identity, table: RoutingTable) {
   const { route, req } = exchange;
-  const forbidden = authorize(identity, route.endpoint, table.disabledClients);
-  if (forbidden) return forbidden;
   const version = resolve(exchange, table, identity.claims, core.random);
-  if ('code' in version || route.operation !== 'infer') return version;
+  if ('code' in version || !isPrediction(route.operation)) return version;
   const length = announcedLength(req);
   const { maxBodyBytes } = core.settings;
   if (length !== undefined && length > maxBodyBytes) return tooLarge(maxBodyBytes);

@@ -4,7 +4,9 @@ import type { ResolveFailure } from '#routing/resolve';
 import { refusal } from './errors.js';
 import type { Refusal } from './errors.js';
 import type { Exchange } from './exchange.js';
-import type { RoutingTable, TableVersion } from './routing-table.js';
+import { isTensorFlow } from './routes.js';
+import type { InferenceRoute } from './routes.js';
+import type { RoutingTable, TableEndpoint, TableVersion } from './routing-table.js';
 
 const explanations: Readonly<Record<ResolveFailure, (endpoint: string, pin: string | undefined) => string>> =
   {
@@ -16,6 +18,28 @@ const explanations: Readonly<Record<ResolveFailure, (endpoint: string, pin: stri
       `Endpoint "${endpoint}" has no version released. Set its traffic first, or name a version in the path.`,
   };
 
+/** The refusal of a route, in TensorFlow Serving's own words and statuses where the caller speaks its protocol. */
+function refusalOf(route: InferenceRoute, why: ResolveFailure | 'ENDPOINT_NOT_FOUND'): Refusal {
+  const { endpoint, pin, operation } = route;
+  if (isTensorFlow(operation)) {
+    const which = pin === undefined ? `Latest(${endpoint})` : `Specific(${endpoint}, ${pin})`;
+    if (why === 'ALIAS_NOT_FOUND')
+      return refusal('INVALID_REQUEST', `Unrecognized servable version label: ${pin}`);
+    if (why === 'ENDPOINT_NOT_FOUND' || why === 'VERSION_NOT_FOUND')
+      return refusal(why, `Servable not found for request: ${which}`);
+  }
+  if (why === 'ENDPOINT_NOT_FOUND') return refusal(why, `There is no endpoint "${endpoint}".`);
+  return refusal(why, explanations[why](endpoint, pin));
+}
+
+/** Finds the endpoint and notes it in the exchange. */
+export function findEndpoint(exchange: Exchange, table: RoutingTable): TableEndpoint | Refusal {
+  const endpoint = table.endpoints.get(exchange.route.endpoint);
+  if (!endpoint) return refusalOf(exchange.route, 'ENDPOINT_NOT_FOUND');
+  exchange.endpoint = endpoint;
+  return endpoint;
+}
+
 /** Finds endpoint and version, and notes both in the exchange. */
 export function resolve(
   exchange: Exchange,
@@ -23,16 +47,25 @@ export function resolve(
   claims: Readonly<Record<string, unknown>>,
   random: () => number,
 ): TableVersion | Refusal {
-  const { endpoint: name, pin } = exchange.route;
-  const endpoint = table.endpoints.get(name);
-  if (!endpoint) return refusal('ENDPOINT_NOT_FOUND', `There is no endpoint "${name}".`);
-  exchange.endpoint = endpoint;
-  const { target, why } = resolveRoutes(
-    endpoint.routes,
-    { pin, headers: exchange.req.headers, claims },
-    random,
-  );
-  if (target === undefined) return refusal(why, explanations[why](name, pin));
+  const { route, req } = exchange;
+  const endpoint = findEndpoint(exchange, table);
+  if ('code' in endpoint) return endpoint;
+  const wanted = { pin: route.pin, headers: req.headers, claims };
+  const { target, why } = resolveRoutes(endpoint.routes, wanted, random);
+  if (target === undefined) return refusalOf(route, why);
   exchange.version = target;
   return target;
+}
+
+/** The versions that a question about the endpoint is about, ready or not: the pinned one, or all, newest first. */
+export function findVersions(
+  { routes }: TableEndpoint,
+  route: InferenceRoute,
+): readonly TableVersion[] | Refusal {
+  const { pin } = route;
+  if (pin === undefined) return [...routes.versions.values()].sort((a, b) => b.version - a.version);
+  const isNumber = /^\d+$/.test(pin);
+  const alias = Object.hasOwn(routes.aliases, pin) ? routes.aliases[pin] : undefined;
+  const version = routes.versions.get(isNumber ? Number(pin) : (alias ?? 0));
+  return version ? [version] : refusalOf(route, isNumber ? 'VERSION_NOT_FOUND' : 'ALIAS_NOT_FOUND');
 }

@@ -11,12 +11,13 @@ export interface TableVersion extends RoutableVersion {
   readonly label: string;
   readonly timeoutMs: number;
   readonly replicas: readonly Replica[];
-  /** Path at the node; operations are suffixes of it. */
+  /** Its part of a path at the node: `/models/{model}/versions/{n}`. */
   readonly path: string;
 }
 
 export interface TableEndpoint {
   readonly name: string;
+  readonly model: string;
   readonly routes: EndpointRoutes<TableVersion>;
   readonly counters: EndpointCounters;
 }
@@ -40,7 +41,7 @@ function compileVersions(model: SnapshotModel, replica: MakeReplica): Map<number
         label: String(version),
         timeoutMs: default_timeout_ms,
         replicas: replicas.map(({ node_id, address }) => replica(model.name, version, node_id, address)),
-        path: `/v2/models/${encodeURIComponent(model.name)}/versions/${version}`,
+        path: `/models/${encodeURIComponent(model.name)}/versions/${version}`,
       },
     ]),
   );
@@ -63,7 +64,12 @@ export function compileTable(
     const { aliases, versions } = models.get(model) ?? nothing;
     return [
       name,
-      { name, routes: compileRoutes(name, traffic, versions, aliases), counters: counters.endpoint(name) },
+      {
+        name,
+        model,
+        routes: compileRoutes(name, traffic, versions, aliases),
+        counters: counters.endpoint(name),
+      },
     ];
   });
   return {

@@ -3,14 +3,14 @@ import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { programVersion } from '#platform/program';
-import { authorize } from './authorize.js';
 import type { Core } from './core.js';
 import { refusal } from './errors.js';
 import { Exchange } from './exchange.js';
 import { createPassthrough } from './passthrough.js';
-import { identified, notReady, serve, track } from './pipeline.js';
-import { answerJson, refuse } from './respond.js';
+import { answerOwn } from './own-answers.js';
+import { serve, track } from './pipeline.js';
+import { changeRepository } from './repository.js';
+import { refuse } from './respond.js';
 import { parseRoute } from './routes.js';
 import type { InferenceRoute, Route } from './routes.js';
 
@@ -20,40 +20,17 @@ export interface DataPlaneServer {
   drain(): Promise<void>;
 }
 
-const serverMetadata = { name: 'sluice', version: programVersion, extensions: [] as string[] };
+/** For what names no endpoint. */
 const ownRoute: InferenceRoute = { endpoint: '', pin: undefined, operation: 'metadata' };
 
-function answerSelf(
-  core: Core,
-  exchange: Exchange,
-  kind: Exclude<Route['kind'], 'inference' | 'registry'>,
-): void {
-  const { method } = exchange.req;
-  if (kind === 'unknown')
-    return refuse(exchange, core, refusal('NOT_FOUND', 'There is no such path in the inference protocol.'));
-  if (method !== 'GET' && method !== 'HEAD')
-    return refuse(
-      exchange,
-      core,
-      refusal('METHOD_NOT_ALLOWED', 'Use GET on this path.', ['allow', 'GET, HEAD']),
-    );
-  switch (kind) {
-    case 'live':
-      return answerJson(exchange, core, 200, { live: true });
-    case 'ready':
-      return core.ready
-        ? answerJson(exchange, core, 200, { ready: true })
-        : refuse(exchange, core, core.draining ? draining : notReady);
-    case 'server':
-      return identified(core, exchange, (identity, table) => {
-        const forbidden = authorize(identity, undefined, table.disabledClients);
-        if (forbidden) refuse(exchange, core, forbidden);
-        else answerJson(exchange, core, 200, serverMetadata);
-      });
-  }
+function answer(core: Core, exchange: Exchange, route: Exclude<Route, { kind: 'registry' }>): void {
+  if (route.kind === 'inference') return serve(core, exchange);
+  if (route.kind === 'repository') return changeRepository(core, exchange, route.action, route.endpoint);
+  if (route.kind === 'unknown') return refuse(exchange, core, unknownPath);
+  answerOwn(core, exchange, route.kind);
 }
 
-const draining = refusal('DRAINING', 'This gateway is shutting down. Use another one.');
+const unknownPath = refusal('NOT_FOUND', 'There is no such path in the inference protocols.');
 
 function requestHandler(
   core: Core,
@@ -82,8 +59,7 @@ function requestHandler(
       expectsContinue,
     );
     track(core, exchange);
-    if (route.kind === 'inference') serve(core, exchange);
-    else answerSelf(core, exchange, route.kind);
+    answer(core, exchange, route);
   };
 }
 

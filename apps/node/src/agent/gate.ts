@@ -6,26 +6,13 @@ export class Gate {
 
   constructor(private readonly width: number) {}
 
-  /** Runs the task when there is room. @throws the signal's reason when it is aborted before its turn */
-  async run<T>(signal: AbortSignal, task: () => Promise<T>): Promise<T> {
-    await this.enter();
-    try {
-      signal.throwIfAborted();
-      return await task();
-    } finally {
-      this.leave();
-    }
+  /** Resolves when there is room; what it returns gives the place to the next, and is to be called once. */
+  async enter(): Promise<() => void> {
+    if (this.running < this.width) this.running += 1;
+    else await new Promise<void>((resolve) => this.queue.push(resolve));
+    return () => this.leave();
   }
 
-  private enter(): Promise<void> {
-    if (this.running < this.width) {
-      this.running += 1;
-      return Promise.resolve();
-    }
-    return new Promise((resolve) => this.queue.push(resolve));
-  }
-
-  /** Hands its place to the next, if there is one. */
   private leave(): void {
     const next = this.queue.shift();
     if (next) next();

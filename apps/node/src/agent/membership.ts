@@ -36,6 +36,7 @@ export function hasLostLease(error: unknown): boolean {
 export class Membership {
   private readonly stopped = new AbortController();
   private readonly changes = new Wake();
+  private awaiting: (() => void)[] = [];
   private readonly client: SluiceClient;
   private credential = '';
   private running: Promise<void> | undefined;
@@ -53,6 +54,16 @@ export class Membership {
 
   /** Something to report has changed. */
   readonly changed = (): void => this.changes.wake();
+
+  /** Resolves when the registry has taken a report that was made after this call, or at the signal. */
+  reported(signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.awaiting.push(resolve);
+      signal.addEventListener('abort', () => resolve(), { once: true });
+      this.changes.wake();
+    });
+  }
 
   /** Ends all calls; with `farewell`, sends a last report first, if the registry answers within its time. */
   async stop(farewell?: {
@@ -120,16 +131,29 @@ export class Membership {
         // While stopping, the last report is sent by `stop`.
         if (signal.aborted) return;
         this.changes.clear();
-        const fresh = await this.client.nodes.renew({
-          params: { node_id: lease.node_id },
-          body: this.options.report(),
-          signal: this.within(callMs, signal),
-        });
+        const fresh = await this.sendReport(lease.node_id, signal);
         this.credential = fresh.credential;
         everyMs = fresh.renew_every_ms;
       },
       () => this.changes.wake(),
     );
+  }
+
+  private async sendReport(nodeId: string, signal: AbortSignal): Promise<NodeLease> {
+    const heard = this.awaiting;
+    this.awaiting = [];
+    try {
+      const lease = await this.client.nodes.renew({
+        params: { node_id: nodeId },
+        body: this.options.report(),
+        signal: this.within(callMs, signal),
+      });
+      for (const resolve of heard) resolve();
+      return lease;
+    } catch (error) {
+      this.awaiting.push(...heard);
+      throw error;
+    }
   }
 
   private async follow(nodeId: string, signal: AbortSignal, end: () => void): Promise<void> {

@@ -5,11 +5,23 @@
 import type { Assignment, ReplicaReport } from '#contracts/nodes';
 import { emptyTable, modelTable } from '../serving/model-table.js';
 import type { ModelTable } from '../serving/model-table.js';
+import type { Gate } from './gate.js';
+import { MemoryBudget, makeRoom } from './memory-budget.js';
 import { reconcile } from './reconcile.js';
 import type { Action } from './reconcile.js';
 import { Replica } from './replica.js';
 import type { ReplicaContext } from './replica.js';
 import { removeFolder } from './version-folder.js';
+
+export interface ReplicaSetOptions extends Omit<ReplicaContext, 'makeRoom' | 'onIdle'> {
+  /** Bounds how many models load at once. */
+  readonly loadGate: Gate;
+  /** Most memory that runners may hold together. */
+  readonly memoryBytes: number;
+}
+
+/** How often runners are measured. */
+const inspectEveryMs = 1_000;
 
 export class ReplicaSet {
   table: ModelTable = emptyTable;
@@ -20,20 +32,34 @@ export class ReplicaSet {
   private isFollowing = false;
   private isStale = false;
   private readonly context: ReplicaContext;
+  private readonly memory: MemoryBudget;
+  private readonly inspection: NodeJS.Timeout;
 
-  /** @param context `onChange` is called after the table has followed the change */
-  constructor(context: ReplicaContext) {
+  /** `onChange` is called after the table has followed the change. */
+  constructor({ memoryBytes, loadGate, ...options }: ReplicaSetOptions) {
     const onChange = (): void => {
       this.follow();
-      context.onChange();
+      options.onChange();
     };
-    this.context = { ...context, onChange };
+    this.memory = new MemoryBudget(memoryBytes, () => [...this.replicas]);
+    this.context = {
+      ...options,
+      makeRoom: (versionId, bytes, signal) => makeRoom(this.memory, loadGate, { versionId, bytes, signal }),
+      onIdle: () => this.memory.look(),
+      onChange,
+    };
+    this.inspection = setInterval(() => this.memory.inspect(), inspectEveryMs);
   }
 
   /** Where a version is held at two config revisions, the READY one comes last: who keeps one per version keeps that. */
   get reports(): ReplicaReport[] {
     const reports = [...this.replicas].map(({ report }) => report);
     return reports.sort((a, b) => Number(a.state === 'READY') - Number(b.state === 'READY'));
+  }
+
+  /** Jobs whose callers wait. */
+  get inFlight(): number {
+    return [...this.replicas].reduce((jobs, replica) => jobs + replica.inFlight, 0);
   }
 
   get artifactsInUse(): ReadonlySet<string> {
@@ -61,6 +87,7 @@ export class ReplicaSet {
 
   close(): void {
     this.freeze();
+    clearInterval(this.inspection);
     for (const replica of this.replicas) replica.close();
     this.replicas.clear();
   }
@@ -84,7 +111,12 @@ export class ReplicaSet {
     const served = [...this.replicas].flatMap((replica) => replica.served ?? []);
     this.table = modelTable(
       served,
-      [...this.replicas].map(({ assignment }) => assignment),
+      [...this.replicas].map(({ assignment: { model, version }, report: { state, reason } }) => ({
+        model,
+        version,
+        state,
+        reason,
+      })),
     );
     this.scheduleRetry();
   }
@@ -119,6 +151,7 @@ export class ReplicaSet {
 
   private async remove(replica: Replica): Promise<void> {
     this.replicas.delete(replica);
+    this.memory.look();
     this.context.onChange();
     await removeFolder(replica.folder);
   }

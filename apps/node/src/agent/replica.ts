@@ -10,14 +10,17 @@ import type { Profile, Signature } from '#contracts/tensors';
 import { v7 } from 'uuid';
 import { messageOf } from '#platform/errors';
 import type { Logger } from '#platform/logger';
+import { batchLimits } from '../serving/model-config.js';
 import type { ServedVersion } from '../serving/model-table.js';
 import { RunnerPool } from '../serving/runner-pool.js';
-import type { PoolLimits } from '../serving/runner-pool.js';
+import type { CrewLimits } from '../serving/crew.js';
 import { LoadError } from '../serving/runner-process.js';
+import { allot, guessBytes } from './allotment.js';
+import type { Allotment } from './allotment.js';
 import { CorruptArtifactError } from './artifact-cache.js';
 import type { ArtifactCache } from './artifact-cache.js';
 import { backoffMs, pause } from './backoff.js';
-import type { Gate } from './gate.js';
+import type { Tenant } from './memory-budget.js';
 import { fillFolder, removeFolder } from './version-folder.js';
 import type { LinkedFile } from './version-folder.js';
 
@@ -25,11 +28,14 @@ export interface ReplicaContext {
   readonly cache: Pick<ArtifactCache, 'fetch' | 'verify'>;
   /** Folder that holds one folder per replica. */
   readonly versionsFolder: string;
-  readonly limits: PoolLimits;
+  readonly limits: CrewLimits;
+  readonly cores: number;
   /** How long a leaving replica goes on taking callers, for gateways to learn of it. */
   readonly drainGraceMs: number;
-  /** Bounds how many models load at once. */
-  readonly loadGate: Gate;
+  /** Resolves when the version may load so much; what it returns is to be called when it has. */
+  readonly makeRoom: (versionId: string, bytes: number, signal: AbortSignal) => Promise<() => void>;
+  /** A version has no job any more. */
+  readonly onIdle: () => void;
   readonly logger: Logger;
   readonly random: () => number;
   readonly nowMs: () => number;
@@ -45,10 +51,14 @@ const isRefusal = (error: unknown): boolean =>
 /** Longest reason that a report may carry. */
 const maxReasonChars = 8_000;
 
-export class Replica {
+const evictedReason = 'loaded on demand';
+
+export class Replica implements Tenant {
   state: ReplicaState = 'ASSIGNED';
   retryAtMs: number | undefined;
   private reason: string | null = null;
+  /** What is worth knowing of the load although it succeeded. */
+  private remark: string | null = null;
   private permanent = false;
   private loaded:
     { readonly pool: RunnerPool; readonly signature: Signature; readonly profile: Profile } | undefined;
@@ -58,12 +68,14 @@ export class Replica {
   private life = new AbortController();
   /** Its own files under their own names; no other replica uses the folder. */
   readonly folder: string;
+  private readonly allotment: Allotment;
 
   constructor(
     readonly assignment: Assignment,
     private readonly context: ReplicaContext,
   ) {
     this.folder = join(context.versionsFolder, v7());
+    this.allotment = allot(assignment.config, context.cores);
   }
 
   get version_id(): string {
@@ -72,6 +84,34 @@ export class Replica {
 
   get config_revision(): number {
     return this.assignment.config_revision;
+  }
+
+  get residentBytes(): number {
+    return this.loaded?.pool.residentBytes ?? 0;
+  }
+
+  get inFlight(): number {
+    return this.loaded?.pool.inFlight ?? 0;
+  }
+
+  get isPinned(): boolean {
+    return this.assignment.config.pinned;
+  }
+
+  get isEvictable(): boolean {
+    return this.state === 'READY' && !this.isPinned && this.loaded?.pool.isEvictable === true;
+  }
+
+  get lastUsedMs(): number {
+    return this.loaded?.pool.lastUsedMs ?? 0;
+  }
+
+  evict(): void {
+    this.loaded?.pool.evict();
+  }
+
+  inspect(): void {
+    this.loaded?.pool.inspect();
   }
 
   get report(): ReplicaReport {
@@ -93,6 +133,8 @@ export class Replica {
       state,
       signature: loaded.signature,
       defaultTimeoutMs: assignment.config.default_timeout_ms,
+      batching: batchLimits(loaded.profile, loaded.signature, assignment.config),
+      instances: this.allotment.instances,
       pool: loaded.pool,
     };
   }
@@ -106,7 +148,13 @@ export class Replica {
     try {
       this.enter('FETCHING');
       const entryPath = await this.materialise(signal);
-      await this.context.loadGate.run(signal, () => this.load(entryPath, signal));
+      const settled = await this.makeRoom(guessBytes(this.assignment.files, this.allotment));
+      try {
+        signal.throwIfAborted();
+        await this.load(entryPath, signal);
+      } finally {
+        settled();
+      }
     } catch (error) {
       if (!signal.aborted) this.fail(await this.explain(error));
     }
@@ -179,14 +227,27 @@ export class Replica {
     }
   }
 
+  private makeRoom(bytes: number): Promise<() => void> {
+    return this.context.makeRoom(this.version_id, bytes, this.life.signal);
+  }
+
   private async load(entryPath: string, signal: AbortSignal): Promise<void> {
     const { model, version, config } = this.assignment;
+    const { instances, intraOpThreads } = this.allotment;
     this.enter('LOADING');
     const { pool, loaded } = await RunnerPool.start({
       ...this.context,
-      load: { model, version: String(version), entryPath, config },
-      config,
+      load: {
+        model,
+        version: String(version),
+        entryPath,
+        config: { ...config, intra_op_threads: intraOpThreads },
+      },
+      instances,
+      queue: config,
       onHealth: (trouble) => this.onHealth(trouble),
+      onResidency: (isResident) => this.onResidency(isResident),
+      makeRoom: (bytes) => this.makeRoom(bytes),
     });
     if (signal.aborted) {
       pool.close();
@@ -196,14 +257,21 @@ export class Replica {
       this.context.logger.warn({ model, version, reason: loaded.warmupSkipped }, 'the warm-up run failed');
     this.loaded = { pool, signature: loaded.signature, profile: loaded.profile };
     this.failures = 0;
-    this.enter('READY', loaded.warmupSkipped === null ? null : `warm-up skipped: ${loaded.warmupSkipped}`);
+    this.remark = loaded.warmupSkipped === null ? null : `warm-up skipped: ${loaded.warmupSkipped}`;
+    this.enter('READY', this.remark);
+  }
+
+  private onResidency(isResident: boolean): void {
+    const wasResident = this.reason !== evictedReason;
+    if (this.state === 'READY' && isResident !== wasResident)
+      this.enter('READY', isResident ? this.remark : evictedReason);
   }
 
   /** The pool brings its runners back by itself; meanwhile the replica is shown as what it is. */
   private onHealth(trouble: string | null): void {
     if (!this.loaded || this.state === 'DRAINING') return;
     if (trouble !== null) this.enter('FAILED', trouble);
-    else if (this.state === 'FAILED') this.enter('READY');
+    else if (this.state === 'FAILED') this.enter('READY', this.remark);
   }
 
   private fail(error: unknown): void {

@@ -19,21 +19,24 @@ describe('Wake', () => {
 });
 
 describe('Gate', () => {
-  it('lets only so many run at once, in order, and drops who gave up', async () => {
+  it('lets no more in than it is wide, and the others in order', async () => {
     const gate = new Gate(1);
     const order: string[] = [];
-    let finish: () => void = () => undefined;
-    const held = new Promise<void>((resolve) => (finish = resolve));
-    const first = gate.run(never, () => held);
-    const second = gate.run(AbortSignal.abort(new Error('gave up')), () =>
-      Promise.resolve(order.push('second')),
-    );
-    const third = gate.run(never, () => Promise.resolve(order.push('third')));
-    finish();
-    await first;
-    await expect(second).rejects.toThrow('gave up');
-    await third;
-    expect(order).toEqual(['third']);
+    const leaveFirst = await gate.enter();
+    const others = ['second', 'third'].map(async (name) => {
+      const leave = await gate.enter();
+      order.push(name);
+      return leave;
+    });
+    expect(order).toEqual([]);
+    leaveFirst();
+    const leaveSecond = await others[0];
+    expect(order).toEqual(['second']);
+    leaveSecond?.();
+    const leaveThird = await others[1];
+    expect(order).toEqual(['second', 'third']);
+    leaveThird?.();
+    (await gate.enter())();
   });
 });
 

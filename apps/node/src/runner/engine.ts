@@ -8,6 +8,7 @@ import type { Datatype, Profile, Signature, TensorSpec } from '#contracts/tensor
 import { zeros } from '#inference/tensor';
 import type { Tensor } from '#inference/tensor';
 import type { LoadMessage, LoadedMessage } from './messages.js';
+import { probeBatching } from './batch-probe.js';
 import { cleanReason } from './reason.js';
 
 // With a native Float16Array (Node 23 on), the binding misreads FP16 tensors; without it, it takes their bits as Uint16Array.
@@ -131,12 +132,16 @@ export async function loadMeasured(
   const warmup = message.config.warmup
     ? await measureRuns(engine)
     : { firstMs: 0, medianMs: 0, failure: null };
+  const batching = message.config.warmup
+    ? await probeBatching(engine, message.config.max_batch_size)
+    : { enabled: false, reason: 'the warm-up is switched off', tolerance: null, costs: [] };
   const profile: Profile = {
     load_ms: round(loadMs),
     warmup_ms: round(warmup.firstMs),
     latency_ms: round(warmup.medianMs),
     memory_bytes: Math.max(0, process.memoryUsage.rss() - before),
     onnxruntime_version: ort.env.versions.node ?? 'unknown',
+    batching,
   };
   return { engine, loaded: { signature: engine.signature, profile, warmupSkipped: warmup.failure } };
 }

@@ -6,10 +6,18 @@ import { Socket } from 'node:net';
 import { UnloadableModelError, loadMeasured } from './engine.js';
 import { FrameReader, FrameWriter } from './frames.js';
 import type { Frame } from './frames.js';
-import { decodeMessage, encodeMessage, fromRunner, toRunner } from './messages.js';
-import type { LoadFailedMessage, LoadMessage } from './messages.js';
+import {
+  decodeInferHead,
+  decodeMessage,
+  encodeMessage,
+  fromRunner,
+  inferHeadBytes,
+  toRunner,
+} from './messages.js';
+import type { LoadFailedMessage, LoadMessage, LoadedMessage, MemoryMessage } from './messages.js';
 import { cleanReason } from './reason.js';
 import { RequestQueue } from './request-queue.js';
+import type { QueueOptions } from './request-queue.js';
 
 // A terminal's Ctrl-C reaches the whole process group; only the node decides when a runner ends.
 process.on('SIGINT', () => undefined);
@@ -19,14 +27,19 @@ const socket = new Socket({ fd: 3, readable: true, writable: true });
 const writer = new FrameWriter(socket);
 const reader = new FrameReader();
 let queue: RequestQueue | undefined;
+/** How often a working runner tells what it holds. */
+const memoryEveryMs = 2_000;
+let memoryToldMs = 0;
 
 socket.on('data', (chunk) => reader.push(chunk, onFrame));
 socket.on('close', () => process.exit(0));
 socket.on('error', () => process.exit(1));
 
 function onFrame({ id, kind, payload }: Frame): void {
-  if (kind === toRunner.inferJson) queue?.add(id, payload.subarray(4), payload.readUInt32LE(0));
-  else if (kind === toRunner.cancel) queue?.cancel(id);
+  if (kind === toRunner.infer) {
+    tellMemory();
+    queue?.add(id, payload.subarray(inferHeadBytes), decodeInferHead(payload));
+  } else if (kind === toRunner.cancel) queue?.cancel(id);
   else if (kind === toRunner.load) void load(decodeMessage(payload) as LoadMessage);
 }
 
@@ -36,11 +49,31 @@ function tellOpened(): void {
   writer.flush();
 }
 
+function tellMemory(): void {
+  const nowMs = performance.now();
+  if (nowMs - memoryToldMs < memoryEveryMs) return;
+  memoryToldMs = nowMs;
+  const held: MemoryMessage = { rss_bytes: process.memoryUsage.rss() };
+  writer.send(0, fromRunner.memory, encodeMessage(held));
+}
+
+function queueOptions(message: LoadMessage, { profile }: LoadedMessage): QueueOptions {
+  const { model, version, config } = message;
+  return {
+    label: { model, version },
+    batching: profile.batching ?? { enabled: false, costs: [] },
+    maxBatchRows: config.max_batch_size,
+    maxQueueDelayMs: config.max_queue_delay_us / 1_000,
+  };
+}
+
 async function load(message: LoadMessage): Promise<void> {
   try {
     const { engine, loaded } = await loadMeasured(message, tellOpened);
-    queue = new RequestQueue(engine, message, writer, () => performance.now());
+    queue = new RequestQueue(engine, queueOptions(message, loaded), writer, () => performance.now());
     writer.send(0, fromRunner.loaded, encodeMessage(loaded));
+    memoryToldMs = -memoryEveryMs;
+    tellMemory();
   } catch (error) {
     const failed: LoadFailedMessage = {
       reason: cleanReason(error, message.entryPath),

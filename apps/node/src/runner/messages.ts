@@ -2,13 +2,14 @@
 import type { ErrorCode } from '#contracts/errors';
 import type { VersionConfig } from '#contracts/models';
 import type { Profile, Signature } from '#contracts/tensors';
+import type { Protocol } from '#inference/codec';
 
 /** Front → runner. */
 export const toRunner = {
   /** JSON {@link LoadMessage}. */
   load: 1,
-  /** u32 milliseconds left, then the body of an Open Inference Protocol JSON request. */
-  inferJson: 2,
+  /** An {@link InferHead}, then the body of the request. */
+  infer: 2,
   /** Nobody waits any more: skip the request if it has not begun. */
   cancel: 3,
 } as const;
@@ -19,7 +20,7 @@ export const fromRunner = {
   loaded: 1,
   /** JSON {@link LoadFailedMessage}; the runner ends itself. */
   loadFailed: 2,
-  /** The body of the answer. */
+  /** A {@link ResultHead}, then the body of the answer. */
   result: 3,
   /** JSON {@link FailureMessage}. */
   failure: 4,
@@ -27,6 +28,8 @@ export const fromRunner = {
   skipped: 5,
   /** The model is open; the warm-up begins. */
   opened: 6,
+  /** JSON {@link MemoryMessage}. */
+  memory: 7,
 } as const;
 
 export interface LoadMessage {
@@ -34,7 +37,10 @@ export interface LoadMessage {
   readonly version: string;
   /** Path of the .onnx file; its external data lies beside it. */
   readonly entryPath: string;
-  readonly config: Pick<VersionConfig, 'intra_op_threads' | 'graph_optimization' | 'warmup'>;
+  readonly config: Pick<
+    VersionConfig,
+    'graph_optimization' | 'warmup' | 'max_batch_size' | 'max_queue_delay_us' | 'default_timeout_ms'
+  > & { readonly intra_op_threads: number };
 }
 
 export interface LoadedMessage {
@@ -54,6 +60,76 @@ export interface LoadFailedMessage {
 export interface FailureMessage {
   readonly code: ErrorCode;
   readonly message: string;
+}
+
+export interface MemoryMessage {
+  readonly rss_bytes: number;
+}
+
+export const protocols: readonly Protocol[] = ['oip', 'predict', 'classify', 'regress'];
+
+export interface InferHead {
+  readonly timeoutMs: number;
+  readonly protocol: Protocol;
+  readonly headerLength: number | undefined;
+}
+
+export const inferHeadBytes = 12;
+const absent = 0xffff_ffff;
+
+/** u32 timeoutMs, u8 protocol, 3 bytes 0, u32 headerLength. */
+export function encodeInferHead({ timeoutMs, protocol, headerLength }: InferHead): Buffer {
+  const head = Buffer.allocUnsafe(inferHeadBytes);
+  head.writeUInt32LE(Math.min(absent, Math.max(0, Math.ceil(timeoutMs))), 0);
+  head.writeUInt32LE(protocols.indexOf(protocol), 4);
+  head.writeUInt32LE(headerLength ?? absent, 8);
+  return head;
+}
+
+export function decodeInferHead(payload: Buffer): InferHead {
+  const headerLength = payload.readUInt32LE(8);
+  return {
+    timeoutMs: payload.readUInt32LE(0),
+    protocol: protocols[payload.readUInt8(4)] ?? 'oip',
+    headerLength: headerLength === absent ? undefined : headerLength,
+  };
+}
+
+export interface ResultHead {
+  readonly headerLength: number | undefined;
+  readonly rows: number;
+  readonly batchRows: number;
+  readonly queueUs: number;
+  readonly inputUs: number;
+  readonly inferUs: number;
+  readonly outputUs: number;
+}
+
+export const resultHeadBytes = 28;
+
+export function encodeResultHead(head: ResultHead): Buffer {
+  const bytes = Buffer.allocUnsafe(resultHeadBytes);
+  bytes.writeUInt32LE(head.headerLength ?? absent, 0);
+  bytes.writeUInt32LE(head.rows, 4);
+  bytes.writeUInt32LE(head.batchRows, 8);
+  bytes.writeFloatLE(head.queueUs, 12);
+  bytes.writeFloatLE(head.inputUs, 16);
+  bytes.writeFloatLE(head.inferUs, 20);
+  bytes.writeFloatLE(head.outputUs, 24);
+  return bytes;
+}
+
+export function decodeResultHead(payload: Buffer): ResultHead {
+  const headerLength = payload.readUInt32LE(0);
+  return {
+    headerLength: headerLength === absent ? undefined : headerLength,
+    rows: payload.readUInt32LE(4),
+    batchRows: payload.readUInt32LE(8),
+    queueUs: payload.readFloatLE(12),
+    inputUs: payload.readFloatLE(16),
+    inferUs: payload.readFloatLE(20),
+    outputUs: payload.readFloatLE(24),
+  };
 }
 
 export const encodeMessage = (message: object): Buffer => Buffer.from(JSON.stringify(message));

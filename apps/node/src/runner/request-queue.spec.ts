@@ -11,6 +11,8 @@ const signature: Signature = {
 const body = (value: number): Buffer =>
   Buffer.from(JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1], data: [value] }] }));
 
+const head = { timeoutMs: 100, protocol: 'oip', headerLength: undefined } as const;
+
 /** A queue over a model whose runs end when the test says. */
 function setUp() {
   const sent: { id: number; kind: number; text: string }[] = [];
@@ -24,7 +26,12 @@ function setUp() {
           runs.push({ inputs, finish: () => resolve(inputs.map((tensor) => ({ ...tensor, name: 'y' }))) }),
         ),
     },
-    { model: 'm', version: '1' },
+    {
+      label: { model: 'm', version: '1' },
+      batching: { enabled: false, costs: [] },
+      maxBatchRows: null,
+      maxQueueDelayMs: 0,
+    },
     {
       send: (id, kind, ...parts) => sent.push({ id, kind, text: Buffer.concat([...parts]).toString() }),
       flush: () => undefined,
@@ -38,8 +45,8 @@ function setUp() {
 describe('the runner’s queue', () => {
   it('runs in order and answers each request', async () => {
     const { queue, sent, runs, turn } = setUp();
-    queue.add(1, body(1), 100);
-    queue.add(2, body(2), 100);
+    queue.add(1, body(1), head);
+    queue.add(2, body(2), head);
     await turn();
     runs[0]?.finish();
     await turn();
@@ -51,8 +58,8 @@ describe('the runner’s queue', () => {
 
   it('skips what was cancelled before its turn, not what has begun', async () => {
     const { queue, sent, runs, turn } = setUp();
-    queue.add(1, body(1), 100);
-    queue.add(2, body(2), 100);
+    queue.add(1, body(1), head);
+    queue.add(2, body(2), head);
     await turn();
     queue.cancel(1);
     queue.cancel(2);
@@ -64,8 +71,8 @@ describe('the runner’s queue', () => {
 
   it('skips what has outlived its deadline while waiting', async () => {
     const { queue, sent, runs, clock, turn } = setUp();
-    queue.add(1, body(1), 100);
-    queue.add(2, body(2), 100);
+    queue.add(1, body(1), head);
+    queue.add(2, body(2), head);
     await turn();
     clock.nowMs = 101;
     runs[0]?.finish();
@@ -76,8 +83,8 @@ describe('the runner’s queue', () => {
 
   it('answers a bad body and goes on', async () => {
     const { queue, sent, runs, turn } = setUp();
-    queue.add(1, Buffer.from('{'), 100);
-    queue.add(2, body(2), 100);
+    queue.add(1, Buffer.from('{'), head);
+    queue.add(2, body(2), head);
     await turn();
     runs[0]?.finish();
     await turn();

@@ -1,16 +1,20 @@
 /**
- * The runner's side of inference: takes requests as they arrive, decodes, runs and encodes them in order, and answers in
- * frames. Requests that were cancelled or whose time is up before their turn are skipped. Fast models run several requests
- * per event-loop turn, so that reading and writing cost one system call for all of them.
+ * The runner's side of inference: decodes requests as they arrive, batches those that may share an execution as far as the
+ * cost table says it pays, and answers in frames. An idle runner never waits (unless max_queue_delay_us says so); requests
+ * that were cancelled, or cannot or did not make their deadline, are not run. A failing batch is run again one by one.
  */
-import { requestDecoder } from '#inference/oip-request';
-import { responseEncoder } from '#inference/oip-response';
-import type { ModelLabel } from '#inference/oip-response';
+import { CostTable } from '#inference/batching/cost-table';
+import { gather, inOrder } from '#inference/batching/gather';
+import type { Candidate } from '#inference/batching/gather';
+import { groupKey, rowsOf } from '#inference/batching/rows';
+import { createDecoder } from '#inference/codec';
+import type { Decode, DecodedRequest, ModelLabel } from '#inference/codec';
 import { TensorError } from '#inference/errors';
+import type { Batching, Signature } from '#contracts/tensors';
 import type { Tensor } from '#inference/tensor';
-import type { Signature } from '#contracts/tensors';
-import { encodeMessage, fromRunner } from './messages.js';
-import type { FailureMessage } from './messages.js';
+import { execute } from './execute.js';
+import { encodeMessage, encodeResultHead, fromRunner } from './messages.js';
+import type { FailureMessage, InferHead } from './messages.js';
 import { cleanReason } from './reason.js';
 
 export interface Model {
@@ -23,39 +27,62 @@ export interface AnswerSink {
   flush(): void;
 }
 
-interface Waiting {
+export interface QueueOptions {
+  readonly label: ModelLabel;
+  readonly batching: Pick<Batching, 'enabled' | 'costs'>;
+  /** null: as the costs say. */
+  readonly maxBatchRows: number | null;
+  readonly maxQueueDelayMs: number;
+}
+
+/** Arrived, not decoded yet. */
+interface Arrived {
   readonly id: number;
   readonly body: Buffer;
+  readonly head: InferHead;
+  readonly arrivedMs: number;
+}
+
+/** Decoded, and waiting for its execution. */
+interface Waiting extends Candidate {
+  readonly id: number;
+  readonly request: DecodedRequest;
+  readonly arrivedMs: number;
   readonly deadlineMs: number;
+  readonly inputUs: number;
 }
 
 /** Time that one event-loop turn may spend on requests before it looks at the socket again. */
 const turnBudgetMs = 2;
 const maxPerTurn = 64;
-/** Weight of the newest turn in the moving average of the time per request. */
+/** Weight of the newest turn in the moving average of the time per execution. */
 const smoothing = 0.2;
 
 const nothing = Buffer.alloc(0);
 
 export class RequestQueue {
+  private readonly arrived = new Map<number, Arrived>();
   private readonly waiting = new Map<number, Waiting>();
+  private readonly costs: CostTable;
+  private readonly decode: Decode;
   private pumping = false;
-  private requestMs = turnBudgetMs;
-  private readonly decode: ReturnType<typeof requestDecoder>;
-  private readonly encode: ReturnType<typeof responseEncoder>;
+  private executionMs = turnBudgetMs;
+  /** Ends a wait for company early. */
+  private wake: () => void = () => undefined;
 
   constructor(
     private readonly model: Model,
-    label: ModelLabel,
+    private readonly options: QueueOptions,
     private readonly sink: AnswerSink,
     private readonly nowMs: () => number,
   ) {
-    this.decode = requestDecoder(model.signature);
-    this.encode = responseEncoder(label);
+    this.decode = createDecoder(model.signature, options.label);
+    this.costs = new CostTable(options.batching.costs);
   }
 
-  add(id: number, body: Buffer, timeoutMs: number): void {
-    this.waiting.set(id, { id, body, deadlineMs: this.nowMs() + timeoutMs });
+  add(id: number, body: Buffer, head: InferHead): void {
+    this.arrived.set(id, { id, body, head, arrivedMs: this.nowMs() });
+    this.wake();
     if (this.pumping) return;
     this.pumping = true;
     // After the rest of the chunk has been read: the first turn then sees all that arrived.
@@ -64,45 +91,183 @@ export class RequestQueue {
 
   /** Skips the request unless it has begun, in which case its answer comes as usual. */
   cancel(id: number): void {
-    if (this.waiting.delete(id)) this.sink.send(id, fromRunner.skipped, nothing);
+    if (this.arrived.delete(id) || this.waiting.delete(id)) this.sink.send(id, fromRunner.skipped, nothing);
   }
 
   private async pump(): Promise<void> {
-    while (this.waiting.size > 0) {
+    while (this.arrived.size > 0 || this.waiting.size > 0) {
+      for (const request of this.arrived.values()) this.admit(request);
+      this.arrived.clear();
       const start = this.nowMs();
       const turn = this.takeTurn(start);
       if (turn.length > 0) {
-        await Promise.all(turn.map((request) => this.serve(request)));
-        const perRequestMs = (this.nowMs() - start) / turn.length;
-        this.requestMs += smoothing * (perRequestMs - this.requestMs);
-      }
+        await Promise.all(turn.map((members) => this.serve(members)));
+        this.learn(turn, this.nowMs() - start);
+      } else if (this.waiting.size > 0) await this.company(start);
       this.sink.flush();
     }
     this.pumping = false;
   }
 
-  private takeTurn(nowMs: number): Waiting[] {
-    const most = Math.min(maxPerTurn, Math.max(1, Math.floor(turnBudgetMs / this.requestMs)));
-    const turn: Waiting[] = [];
-    for (const request of this.waiting.values()) {
-      this.waiting.delete(request.id);
-      if (request.deadlineMs < nowMs) this.sink.send(request.id, fromRunner.skipped, nothing);
-      else if (turn.push(request) === most) break;
+  /** Decodes a request; answers at once what is wrong with it, or that its deadline cannot be met behind the others. */
+  private admit({ id, body, head, arrivedMs }: Arrived): void {
+    const start = this.nowMs();
+    let deadlineMs = arrivedMs + head.timeoutMs;
+    if (deadlineMs < start) return this.sink.send(id, fromRunner.skipped, nothing);
+    try {
+      const request = this.decode(head.protocol, body, head.headerLength);
+      if (request.timeoutUs) deadlineMs = Math.min(deadlineMs, arrivedMs + request.timeoutUs / 1_000);
+      const { enabled } = this.options.batching;
+      const rows = (enabled ? rowsOf(request.inputs) : undefined) ?? 1;
+      const key =
+        enabled && rowsOf(request.inputs) !== undefined
+          ? groupKey(request.inputs, request.outputs)
+          : undefined;
+      const now = this.nowMs();
+      if (this.waiting.size > 0 && now + this.backlogMs(rows) > deadlineMs) return this.fail(id, tooLate);
+      const inputUs = (now - start) * 1_000;
+      this.waiting.set(id, {
+        id,
+        request,
+        key,
+        rows,
+        priority: request.priority,
+        arrivedMs,
+        deadlineMs,
+        inputUs,
+      });
+    } catch (error) {
+      this.fail(id, failureOf(error));
+    }
+  }
+
+  /** Predicted time until another request of `rows` would be done. */
+  private backlogMs(rows: number): number {
+    if (!this.options.batching.enabled) return (this.waiting.size + 1) * this.executionMs;
+    const limit = this.limit();
+    let total = rows;
+    for (const other of this.waiting.values()) total += other.rows;
+    return total <= limit ? this.costs.predictMs(total) : (total / limit) * this.costs.predictMs(limit);
+  }
+
+  private limit(): number {
+    const { batching, maxBatchRows } = this.options;
+    if (!batching.enabled) return 1;
+    return maxBatchRows ?? this.costs.limit();
+  }
+
+  /** The executions of one turn: as many as its time allows, at least one. */
+  private takeTurn(nowMs: number): Waiting[][] {
+    for (const { id, deadlineMs } of this.waiting.values())
+      if (deadlineMs < nowMs) {
+        this.waiting.delete(id);
+        this.sink.send(id, fromRunner.skipped, nothing);
+      }
+    const most = Math.min(maxPerTurn, Math.max(1, Math.floor(turnBudgetMs / this.executionMs)));
+    const turn: Waiting[][] = [];
+    let ordered = inOrder(this.waiting.values());
+    while (turn.length < most && ordered.length > 0) {
+      const members = this.take(ordered);
+      const taken = new Set(members);
+      ordered = ordered.filter((one) => !taken.has(one));
+      if (this.isWorthWaiting(members, nowMs)) continue;
+      for (const { id } of members) this.waiting.delete(id);
+      turn.push(members);
     }
     return turn;
   }
 
-  /** Answers one request, with a result or with an error; never rejects. */
-  private async serve({ id, body }: Waiting): Promise<void> {
+  /** A batch of a measured size where the queue has enough, so that the table goes on learning. */
+  private take(ordered: readonly Waiting[]): Waiting[] {
+    const members = gather(ordered, this.limit());
+    const rows = rowsIn(members);
+    const size = this.options.maxBatchRows === null ? this.costs.floor(rows) : rows;
+    return members.length > 1 && size < rows ? gather(ordered, size) : members;
+  }
+
+  private isWorthWaiting(members: readonly Waiting[], nowMs: number): boolean {
+    const { maxQueueDelayMs } = this.options;
+    if (maxQueueDelayMs === 0 || members[0]?.key === undefined || rowsIn(members) >= this.limit())
+      return false;
+    return members.every(({ arrivedMs }) => nowMs - arrivedMs < maxQueueDelayMs);
+  }
+
+  /** Waits for more requests, as long as the config allows the oldest to be delayed. */
+  private company(nowMs: number): Promise<void> {
+    let oldestMs = nowMs;
+    for (const { arrivedMs } of this.waiting.values()) oldestMs = Math.min(oldestMs, arrivedMs);
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, oldestMs + this.options.maxQueueDelayMs - nowMs);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  private learn(turn: readonly (readonly Waiting[])[], spentMs: number): void {
+    this.executionMs += smoothing * (spentMs / turn.length - this.executionMs);
+  }
+
+  /** Answers the members of one execution, each with its result or its own error; never rejects. */
+  private async serve(members: readonly Waiting[]): Promise<void> {
+    const start = this.nowMs();
+    const rows = rowsIn(members);
     try {
-      const request = this.decode(body);
-      const outputs = await this.model.run(request.inputs, request.outputs);
-      this.sink.send(id, fromRunner.result, Buffer.from(this.encode(outputs, request.id)));
+      const results = await execute(
+        this.model,
+        members.map(({ request }) => request),
+        this.limit(),
+      );
+      const ms = this.nowMs() - start;
+      if (members[0]?.key !== undefined) this.costs.add({ rows, ms });
+      for (const [index, member] of members.entries())
+        this.answer(member, results[index] ?? [], { start, inferMs: ms, batchRows: index === 0 ? rows : 0 });
     } catch (error) {
-      this.sink.send(id, fromRunner.failure, encodeMessage(failureOf(error)));
+      const [only] = members;
+      if (only && members.length === 1) return this.fail(only.id, failureOf(error));
+      for (const member of members) await this.serve([member]);
     }
   }
+
+  private answer(
+    member: Waiting,
+    results: readonly Tensor[],
+    {
+      start,
+      inferMs,
+      batchRows,
+    }: { readonly start: number; readonly inferMs: number; readonly batchRows: number },
+  ): void {
+    const encodeStart = this.nowMs();
+    try {
+      const { parts, headerLength } = member.request.encode(results);
+      const head = encodeResultHead({
+        headerLength,
+        rows: member.rows,
+        batchRows,
+        queueUs: Math.max(0, (start - member.arrivedMs) * 1_000 - member.inputUs),
+        inputUs: member.inputUs,
+        inferUs: inferMs * 1_000,
+        outputUs: (this.nowMs() - encodeStart) * 1_000,
+      });
+      this.sink.send(member.id, fromRunner.result, head, ...parts);
+    } catch (error) {
+      this.fail(member.id, failureOf(error));
+    }
+  }
+
+  private fail(id: number, failure: FailureMessage): void {
+    this.sink.send(id, fromRunner.failure, encodeMessage(failure));
+  }
 }
+
+const rowsIn = (members: readonly Candidate[]): number => members.reduce((sum, { rows }) => sum + rows, 0);
+
+const tooLate: FailureMessage = {
+  code: 'OVERLOADED',
+  message: 'The requests that wait already would make this one miss its deadline. Try again later.',
+};
 
 /** What ONNX Runtime says when a tensor does not fit the model in a way that the signature does not show. */
 const misfit = /Got invalid dimensions for input|Invalid rank for input|Unexpected input data type/;

@@ -1,10 +1,17 @@
-/** The forms of an answer: JSON, the protocol's error body, an inference result. */
+/** The forms of an answer: JSON, the protocols' common error body, an inference result. */
 import type { ServerResponse } from 'node:http';
 import { codeHeader, errorTable } from '#contracts/errors';
 import type { ErrorCode } from '#contracts/errors';
-import type { Outcome } from './outcome.js';
+import { answerEncoding, compressBody } from './compression.js';
+import type { Outcome, Result } from './outcome.js';
+
+/** JSON bytes in front of binary tensors; absent: all of it is JSON. */
+export const headerLengthHeader = 'inference-header-content-length';
 
 const jsonMedia = 'application/json';
+const binaryMedia = 'application/octet-stream';
+/** Bodies below this gain nothing by compression. */
+const leastCompressedBytes = 1_024;
 
 function write(res: ServerResponse, status: number, body: Buffer, headers: string[]): void {
   headers.push('content-type', jsonMedia, 'content-length', String(body.length));
@@ -22,15 +29,38 @@ export function sendError(
   code: ErrorCode,
   message: string,
   headers: readonly string[] = [],
+  retryAfterS = 1,
 ): void {
   if (res.headersSent || res.destroyed) return;
   const { status } = errorTable[code];
-  const retry = status === 503 ? ['retry-after', '1'] : [];
+  const retry = status === 503 ? ['retry-after', String(retryAfterS)] : [];
   const body = Buffer.from(JSON.stringify({ error: message }));
   write(res, status, body, [codeHeader, code, ...retry, ...headers]);
 }
 
-export function sendOutcome(res: ServerResponse, outcome: Outcome): void {
-  if (outcome.kind === 'failure') sendError(res, outcome.code, outcome.message);
-  else if (!res.destroyed) write(res, 200, outcome.body, []);
+/** @param accepted the caller's Accept-Encoding */
+export function sendOutcome(res: ServerResponse, outcome: Outcome, accepted: string | undefined): void {
+  if (outcome.kind === 'failure') {
+    sendError(res, outcome.code, outcome.message, [], outcome.retryAfterS);
+    return;
+  }
+  const encoding = outcome.body.length < leastCompressedBytes ? undefined : answerEncoding(accepted);
+  if (encoding === undefined) sendResult(res, outcome, outcome.body, []);
+  else
+    compressBody(encoding, outcome.body, (body) => {
+      const headers = body ? ['content-encoding', encoding] : [];
+      sendResult(res, outcome, body ?? outcome.body, ['vary', 'accept-encoding', ...headers]);
+    });
+}
+
+function sendResult(res: ServerResponse, { headerLength }: Result, body: Buffer, headers: string[]): void {
+  if (res.destroyed) return;
+  if (headerLength === undefined) {
+    write(res, 200, body, headers);
+    return;
+  }
+  headers.push('content-type', binaryMedia, headerLengthHeader, String(headerLength));
+  headers.push('content-length', String(body.length));
+  res.writeHead(200, headers);
+  res.end(body);
 }

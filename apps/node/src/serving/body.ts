@@ -1,14 +1,17 @@
-/** Reads a request body, bounded, into the chunks it came in. Nothing is copied or decoded. */
+/** Reads a request body, bounded in size and time, into the chunks it came in. Nothing is copied or decoded. */
 import type { IncomingMessage } from 'node:http';
 
 export interface BodyReader {
   readonly maxBytes: number;
+  readonly maxMs: number;
   readonly onBody: (chunks: readonly Buffer[], bytes: number) => void;
   readonly onTooLarge: () => void;
+  readonly onLate: () => void;
 }
 
-/** Calls one of the two, or neither when the caller hangs up before the end. */
-export function readBody(req: IncomingMessage, { maxBytes, onBody, onTooLarge }: BodyReader): void {
+/** Calls one of the three, or none when the caller hangs up before the end. */
+export function readBody(req: IncomingMessage, reader: BodyReader): void {
+  const { maxBytes, maxMs, onBody, onTooLarge, onLate } = reader;
   if (Number(req.headers['content-length'] ?? 0) > maxBytes) {
     onTooLarge();
     return;
@@ -16,18 +19,22 @@ export function readBody(req: IncomingMessage, { maxBytes, onBody, onTooLarge }:
   const chunks: Buffer[] = [];
   let bytes = 0;
   let isOver = false;
+  const giveUp = (then: () => void): void => {
+    isOver = true;
+    clearTimeout(timer);
+    chunks.length = 0;
+    then();
+  };
+  const timer = setTimeout(() => giveUp(onLate), maxMs);
   req.on('data', (chunk: Buffer) => {
     if (isOver) return;
     bytes += chunk.length;
-    if (bytes <= maxBytes) {
-      chunks.push(chunk);
-      return;
-    }
-    isOver = true;
-    chunks.length = 0;
-    onTooLarge();
+    if (bytes > maxBytes) giveUp(onTooLarge);
+    else chunks.push(chunk);
   });
   req.on('end', () => {
+    clearTimeout(timer);
     if (!isOver) onBody(chunks, bytes);
   });
+  req.on('close', () => clearTimeout(timer));
 }

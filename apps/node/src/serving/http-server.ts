@@ -1,21 +1,28 @@
 /**
- * The node's HTTP front: the Open Inference Protocol over what the model table holds. It decodes no tensor, and nothing
- * in it waits for a model; only health is open, everything else needs a gateway's credential.
+ * The node's HTTP front: finds what an address asks for, who may ask, and hands it to the protocol's own file. It decodes
+ * no tensor, and nothing in it waits for a model; only health is open, everything else needs a gateway's credential.
  */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { codeHeader } from '#contracts/errors';
 import type { ErrorCode } from '#contracts/errors';
-import type { ModelMetadata, ServerMetadata } from '#contracts/oip';
+import { nodeExtensions } from '#contracts/oip';
 import { SluiceError } from '#platform/errors';
 import type { Logger } from '#platform/logger';
 import { sendError, sendJson } from './answers.js';
+import type { FrontContext, FrontLimits } from './front-context.js';
 import type { GatewayAuth } from './gateway-auth.js';
-import { handleInfer, refuse } from './infer.js';
-import type { ModelTable, ServedVersion } from './model-table.js';
+import { handleInfer } from './infer.js';
+import { modelConfig } from './model-config.js';
+import type { ModelTable } from './model-table.js';
+import { answerModelReady, modelList, modelMetadata, refuseUnserved } from './oip-routes.js';
 import { methodsOf, rememberingParser } from './paths.js';
-import type { Target } from './paths.js';
+import type { OnModel, Target } from './paths.js';
+import { refuse } from './refuse.js';
+import { Statistics } from './statistics.js';
+import { answerStatus, refuseServable, signatureMetadata } from './tfserving.js';
+import { answerAllStatistics, answerIndex, answerStatistics, refuseRepository } from './triton-extensions.js';
 
 export interface FrontOptions {
   readonly auth: Pick<GatewayAuth, 'isRemembered' | 'check'>;
@@ -23,7 +30,8 @@ export interface FrontOptions {
   /** Whether the node has joined and is not leaving. */
   readonly isReady: () => boolean;
   readonly isDraining: () => boolean;
-  readonly maxBodyBytes: number;
+  readonly limits: FrontLimits;
+  readonly serverName: string;
   readonly programVersion: string;
   readonly logger: Logger;
 }
@@ -31,114 +39,153 @@ export interface FrontOptions {
 /** Above the gateway's idle time, so that the gateway closes idle connections and not we under its hands. */
 const keepAliveMs = 65_000;
 const headersMs = 30_000;
-const requestMs = 300_000;
+const checkEveryMs = 5_000;
 
+interface Front extends FrontContext, Pick<FrontOptions, 'auth' | 'isReady' | 'logger'> {}
 type Authorized = Exclude<Target, { kind: 'live' | 'ready' | 'unknown' }>;
 
 export function createFront(options: FrontOptions): Server {
+  const { table, limits, serverName, programVersion } = options;
+  const front: Front = {
+    ...options,
+    statistics: new Statistics(table),
+    server: { name: serverName, version: programVersion, extensions: [...nodeExtensions] },
+  };
   const parse = rememberingParser();
   const server = createServer({
     keepAliveTimeout: keepAliveMs,
-    headersTimeout: headersMs,
-    requestTimeout: requestMs,
+    headersTimeout: Math.min(headersMs, limits.bodyTimeoutMs),
+    requestTimeout: limits.bodyTimeoutMs,
+    connectionsCheckingInterval: checkEveryMs,
   });
   server.on('request', (req: IncomingMessage, res: ServerResponse) => {
     if (options.isDraining()) res.shouldKeepAlive = false;
-    route(options, parse(req.url ?? '/'), req, res);
+    route(front, parse(req.url ?? '/'), req, res);
   });
   server.on('clientError', answerBrokenRequest);
   return server;
 }
 
-function route(options: FrontOptions, target: Target, req: IncomingMessage, res: ServerResponse): void {
-  if (target.kind === 'unknown') {
-    refuse(req, res, 'NOT_FOUND', 'Not Found');
-    return;
-  }
-  const methods = target.kind === 'unknown-version' ? undefined : methodsOf(target.kind);
-  if (methods && !methods.includes(req.method ?? '')) {
+function route(front: Front, target: Target, req: IncomingMessage, res: ServerResponse): void {
+  const methods = methodsOf(target.kind);
+  if (target.kind === 'unknown') refuse(req, res, 'NOT_FOUND', 'Not Found');
+  else if (methods && !methods.includes(req.method ?? '')) {
     res.setHeader('allow', methods.join(', '));
     refuse(req, res, 'METHOD_NOT_ALLOWED', 'Method Not Allowed');
   } else if (target.kind === 'live') sendJson(res, { live: true });
-  else if (target.kind === 'ready') answerReady(options, res);
-  else if (options.auth.isRemembered(req.headers.authorization)) serve(options, target, req, res);
-  else void authorize(options, target, req, res);
+  else if (target.kind === 'ready') answerReady(front, res);
+  else if (front.auth.isRemembered(req.headers.authorization)) serve(front, target, req, res);
+  else void authorize(front, target, req, res);
 }
 
 async function authorize(
-  options: FrontOptions,
+  front: Front,
   target: Authorized,
   req: IncomingMessage,
   res: ServerResponse,
 ): Promise<void> {
   try {
-    await options.auth.check(req.headers.authorization);
-    serve(options, target, req, res);
+    await front.auth.check(req.headers.authorization);
+    serve(front, target, req, res);
   } catch (error) {
     if (error instanceof SluiceError) {
       refuse(req, res, error.code, error.detail);
       return;
     }
-    options.logger.error({ err: error }, 'a request failed');
+    front.logger.error({ err: error }, 'a request failed');
     refuse(req, res, 'INTERNAL', 'Something failed inside the node.');
   }
 }
 
-function answerReady({ isReady }: FrontOptions, res: ServerResponse): void {
+function answerReady({ isReady }: Front, res: ServerResponse): void {
   if (isReady()) sendJson(res, { ready: true });
   else sendError(res, 'NOT_READY', 'The node has not joined the registry, or is leaving.');
 }
 
-function serve(options: FrontOptions, target: Authorized, req: IncomingMessage, res: ServerResponse): void {
-  if (target.kind === 'server') {
-    const metadata: ServerMetadata = { name: 'sluice', version: options.programVersion, extensions: [] };
-    sendJson(res, metadata);
-    return;
+function serve(front: Front, target: Authorized, req: IncomingMessage, res: ServerResponse): void {
+  switch (target.kind) {
+    case 'infer':
+    case 'model':
+    case 'model-ready':
+    case 'config':
+    case 'signatures':
+      serveVersion(front, target, req, res);
+      return;
+    case 'server':
+      sendJson(res, front.server);
+      return;
+    case 'models':
+      sendJson(res, modelList(front.table()));
+      return;
+    case 'all-stats':
+      answerAllStatistics(front, res);
+      return;
+    case 'stats':
+      answerStatistics(front, target, req, res);
+      return;
+    case 'index':
+      answerIndex(front, req, res);
+      return;
+    case 'status':
+      answerStatus(front.table(), target, req, res);
+      return;
+    case 'repository':
+    case 'unknown-version':
+    case 'unknown-label':
+    case 'unnamed':
+    case 'malformed':
+      serveNothing(target, req, res);
   }
-  if (target.kind === 'unknown-version') {
-    refuse(
-      req,
-      res,
-      'VERSION_NOT_FOUND',
-      `Model '${target.model}' has no version '${target.version}' on this node.`,
-    );
-    return;
-  }
-  const table = options.table();
-  const served = table.find(target.model, target.version);
-  if (!served) refuseUnserved(table, target, req, res);
-  else if (target.kind === 'infer') handleInfer(req, res, served, options.maxBodyBytes);
-  else if (target.kind === 'model-ready') answerModelReady(served, res);
-  else sendJson(res, metadataOf(table, served));
 }
 
-function refuseUnserved(
+type OfVersion = Extract<Authorized, { kind: 'infer' | 'model' | 'model-ready' | 'config' | 'signatures' }>;
+
+function serveVersion(front: Front, target: OfVersion, req: IncomingMessage, res: ServerResponse): void {
+  const table = front.table();
+  const served = table.find(target.model, target.version);
+  if (!served) refuseVersion(table, target, req, res);
+  else if (target.kind === 'infer') handleInfer(front, req, res, served, target.protocol);
+  else if (target.kind === 'model-ready') answerModelReady(served, res);
+  else if (target.kind === 'config') sendJson(res, modelConfig(served));
+  else if (target.kind === 'signatures') sendJson(res, signatureMetadata(served));
+  else sendJson(res, modelMetadata(table, served));
+}
+
+function refuseVersion(
   table: ModelTable,
-  { model, version }: { readonly model: string; readonly version?: number },
+  target: OfVersion,
   req: IncomingMessage,
   res: ServerResponse,
 ): void {
-  const [code, what]: [ErrorCode, string] = table.holds(model, version)
-    ? ['NO_READY_REPLICA', 'is not ready on this node yet']
-    : [table.holds(model) ? 'VERSION_NOT_FOUND' : 'MODEL_NOT_FOUND', 'is not on this node'];
-  refuse(req, res, code, `Model '${model}'${version === undefined ? '' : ` version ${version}`} ${what}.`);
+  const isV1 = target.kind === 'signatures' || (target.kind === 'infer' && target.protocol !== 'oip');
+  (isV1 ? refuseServable : refuseUnserved)(table, target satisfies OnModel, req, res);
 }
 
-function answerModelReady({ model, version, state }: ServedVersion, res: ServerResponse): void {
-  if (state === 'READY') sendJson(res, { name: model, ready: true });
-  else sendError(res, 'NO_READY_REPLICA', `Model '${model}' version ${version} is leaving this node.`);
-}
+type Nothing = Extract<
+  Authorized,
+  { kind: 'repository' | 'unknown-version' | 'unknown-label' | 'unnamed' | 'malformed' }
+>;
 
-const metadataOf = (table: ModelTable, { model, version, signature }: ServedVersion): ModelMetadata => {
-  const ready = table.readyVersions(model);
-  return {
-    name: model,
-    versions: (ready.length > 0 ? ready : [version]).map(String),
-    platform: 'onnx_onnxv1',
-    inputs: signature.inputs,
-    outputs: signature.outputs,
-  };
-};
+function serveNothing(target: Nothing, req: IncomingMessage, res: ServerResponse): void {
+  switch (target.kind) {
+    case 'repository':
+      refuseRepository(req, res, target.action);
+      return;
+    case 'unknown-version': {
+      const { model, version } = target;
+      refuse(req, res, 'VERSION_NOT_FOUND', `Model '${model}' has no version '${version}' on this node.`);
+      return;
+    }
+    case 'unknown-label':
+      refuse(req, res, 'INVALID_REQUEST', `Unrecognized servable version label: ${target.label}`);
+      return;
+    case 'unnamed':
+      refuse(req, res, 'INVALID_REQUEST', 'Missing model name in request.');
+      return;
+    case 'malformed':
+      refuse(req, res, 'INVALID_REQUEST', `Malformed request: ${req.method} ${req.url}`);
+  }
+}
 
 const brokenRequests: Readonly<
   Record<string, { readonly line: string; readonly code: ErrorCode; readonly text: string }>

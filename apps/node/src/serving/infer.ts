@@ -1,13 +1,31 @@
-/** One inference over HTTP: body in, job to the version's pool, outcome out, within the deadline. */
+/**
+ * One inference over HTTP, whatever its protocol: body in, job to the version's pool, outcome out, within the deadline.
+ * What the bytes of a body mean is the runner's business.
+ */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { sluiceHeaders } from '#contracts/oip';
-import { sendError, sendOutcome } from './answers.js';
+import type { Protocol } from '#inference/codec';
+import { headerLengthHeader, sendError, sendOutcome } from './answers.js';
 import { readBody } from './body.js';
+import { acceptedEncodings, contentEncoding, inflateBody } from './compression.js';
+import type { Encoding } from './compression.js';
+import type { FrontContext } from './front-context.js';
 import type { ServedVersion } from './model-table.js';
 import { late } from './outcome.js';
+import type { Outcome } from './outcome.js';
+import { refuse, refuseLate } from './refuse.js';
 
-/** How long a caller may go on sending a body that has been refused already. */
-const lingerMs = 5_000;
+/** A request that has been found fit to be read. */
+interface Call {
+  readonly context: FrontContext;
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly version: ServedVersion;
+  readonly protocol: Protocol;
+  readonly headerLength: number | undefined;
+  readonly startMs: number;
+  readonly timeoutMs: number;
+}
 
 /** Milliseconds that the request may take: what the gateway says is left, or the version's default. */
 function timeoutOf(req: IncomingMessage, version: ServedVersion): number | undefined {
@@ -16,89 +34,92 @@ function timeoutOf(req: IncomingMessage, version: ServedVersion): number | undef
   return typeof header === 'string' && /^\d{1,9}$/.test(header) ? Number(header) : undefined;
 }
 
-/** Why a body of this form cannot be read here, or undefined. */
-function unsupported(req: IncomingMessage): string | undefined {
-  const encoding = req.headers['content-encoding'];
-  if (encoding !== undefined && encoding !== 'identity')
-    return `Content-Encoding ${encoding} is not supported. Send the body uncompressed.`;
-  return undefined;
+/** The size of the JSON in front of binary tensors; NaN when the header says nothing sensible. */
+function headerLengthOf(req: IncomingMessage, protocol: Protocol): number | undefined {
+  const header = protocol === 'oip' ? req.headers[headerLengthHeader] : undefined;
+  if (header === undefined) return undefined;
+  return typeof header === 'string' && /^\d{1,15}$/.test(header) ? Number(header) : Number.NaN;
 }
 
 export function handleInfer(
+  context: FrontContext,
   req: IncomingMessage,
   res: ServerResponse,
   version: ServedVersion,
-  maxBytes: number,
+  protocol: Protocol,
 ): void {
   const timeoutMs = timeoutOf(req, version);
-  if (timeoutMs === undefined) {
+  const headerLength = headerLengthOf(req, protocol);
+  const encoding = contentEncoding(req.headers['content-encoding']);
+  if (timeoutMs === undefined)
     refuse(req, res, 'INVALID_REQUEST', `${sluiceHeaders.deadlineMs} must be a number of milliseconds.`);
-    return;
+  else if (Number.isNaN(headerLength))
+    refuse(req, res, 'INVALID_REQUEST', 'Inference-Header-Content-Length must be a number of bytes.');
+  else if (encoding === undefined) refuseEncoding(req, res);
+  else {
+    const startMs = performance.now();
+    receive({ context, req, res, version, protocol, headerLength, startMs, timeoutMs }, encoding);
   }
-  const reason = unsupported(req);
-  if (reason !== undefined) {
-    refuse(req, res, 'UNSUPPORTED_MEDIA_TYPE', reason);
-    return;
-  }
-  const startMs = performance.now();
+}
+
+function refuseEncoding(req: IncomingMessage, res: ServerResponse): void {
+  res.setHeader('accept-encoding', acceptedEncodings);
+  const what = `Content-Encoding ${req.headers['content-encoding']} is not supported.`;
+  refuse(req, res, 'UNSUPPORTED_MEDIA_TYPE', `${what} Send the body in gzip or deflate, or as it is.`);
+}
+
+function receive(call: Call, encoding: Encoding | 'identity'): void {
+  const { context, req, res, timeoutMs } = call;
+  const { maxBodyBytes, bodyTimeoutMs } = context.limits;
   readBody(req, {
-    maxBytes,
-    onTooLarge: () => refuse(req, res, 'PAYLOAD_TOO_LARGE', `The body is larger than ${maxBytes} bytes.`),
+    maxBytes: maxBodyBytes,
+    maxMs: Math.min(bodyTimeoutMs, timeoutMs),
+    onTooLarge: () => refuse(req, res, 'PAYLOAD_TOO_LARGE', `The body is larger than ${maxBodyBytes} bytes.`),
+    onLate: () => refuseLate(req, res),
     onBody: (chunks, bytes) => {
-      const leftMs = timeoutMs - (performance.now() - startMs);
-      const binary = binaryHeaderProblem(req, bytes);
-      if (binary !== undefined) sendError(res, 'INVALID_REQUEST', binary);
-      else if (leftMs <= 0) sendOutcome(res, late);
-      else submit(res, version, chunks, leftMs);
+      if (encoding === 'identity') submit(call, chunks, bytes);
+      else decompress(call, encoding, chunks);
     },
   });
 }
 
-/** A header length that covers the whole body announces plain JSON; stock C++ clients always send it. */
-function binaryHeaderProblem(req: IncomingMessage, bytes: number): string | undefined {
-  const length = req.headers['inference-header-content-length'];
-  if (length === undefined || Number(length) === bytes) return undefined;
-  return 'The binary tensor data extension is not supported. Send tensors as JSON.';
+function decompress(call: Call, encoding: Encoding, chunks: readonly Buffer[]): void {
+  const { maxInflatedBytes } = call.context.limits;
+  inflateBody(encoding, chunks, maxInflatedBytes, (result) => {
+    const { res } = call;
+    if (res.destroyed) return;
+    if (result.kind === 'body') submit(call, [result.body], result.body.length);
+    else if (result.kind === 'broken')
+      sendError(res, 'INVALID_REQUEST', `The body is not valid ${encoding}.`);
+    else sendError(res, 'PAYLOAD_TOO_LARGE', `The body inflates to more than ${maxInflatedBytes} bytes.`);
+  });
 }
 
-function submit(
-  res: ServerResponse,
-  version: ServedVersion,
-  body: readonly Buffer[],
-  timeoutMs: number,
-): void {
+function submit(call: Call, body: readonly Buffer[], bytes: number): void {
+  const { context, req, res, version, protocol, headerLength, startMs } = call;
+  const statistics = context.statistics.of(version.model, version.version);
+  const finish = (outcome: Outcome): void => {
+    statistics.add(outcome, (performance.now() - startMs) * 1_000, Date.now());
+    sendOutcome(res, outcome, req.headers['accept-encoding']);
+  };
+  const timeoutMs = call.timeoutMs - (performance.now() - startMs);
+  if (headerLength !== undefined && headerLength > bytes) {
+    const what = `Inference-Header-Content-Length is ${headerLength}, and the body has ${bytes} bytes.`;
+    sendError(res, 'INVALID_REQUEST', what);
+    return;
+  }
+  if (timeoutMs <= 0) {
+    finish(late);
+    return;
+  }
   let isSettled = false;
-  const ticket = version.pool.submit({
-    body,
-    timeoutMs,
-    settle: (outcome) => {
-      isSettled = true;
-      sendOutcome(res, outcome);
-    },
-  });
+  const settle = (outcome: Outcome): void => {
+    isSettled = true;
+    finish(outcome);
+  };
+  const ticket = version.pool.submit({ body, protocol, headerLength, timeoutMs, settle });
   if (!isSettled)
     res.on('close', () => {
       if (!isSettled) ticket?.abandon();
     });
-}
-
-/** Bodies up to this are read to their end after a refusal, so that the connection can be used again. */
-const drainedBytes = 65_536;
-
-/** Answers before the body has been read; the rest of it is thrown away, for a while. */
-export function refuse(
-  req: IncomingMessage,
-  res: ServerResponse,
-  code: Parameters<typeof sendError>[1],
-  message: string,
-): void {
-  const announced = Number(req.headers['content-length'] ?? 0);
-  const isSmall = req.headers['transfer-encoding'] === undefined && announced <= drainedBytes;
-  if (!isSmall) {
-    res.shouldKeepAlive = false;
-    const timer = setTimeout(() => req.destroy(), lingerMs);
-    req.once('close', () => clearTimeout(timer));
-  }
-  sendError(res, code, message);
-  req.resume();
 }

@@ -9,7 +9,9 @@ const served = (version: number, state: ServedVersion['state'], configRevision =
   configRevision,
   signature: { inputs: [], outputs: [] },
   defaultTimeoutMs: 1,
-  pool: { submit: () => undefined },
+  batching: { maxRows: 0, maxDelayUs: 0 },
+  instances: 1,
+  pool: { submit: () => undefined, residentBytes: 0 },
 });
 
 describe('modelTable', () => {
@@ -31,7 +33,18 @@ describe('modelTable', () => {
   });
 
   it('knows what is held but does not serve', () => {
-    const table = modelTable([], [{ model: 'm', version: 1 }]);
+    const table = modelTable(
+      [],
+      [
+        { model: 'm', version: 1, state: 'READY', reason: null },
+        { model: 'm', version: 1, state: 'LOADING', reason: 'a newer revision' },
+        { model: 'a', version: 7, state: 'FAILED', reason: 'bad' },
+      ],
+    );
+    expect(table.held).toEqual([
+      { model: 'a', version: 7, state: 'FAILED', reason: 'bad' },
+      { model: 'm', version: 1, state: 'READY', reason: null },
+    ]);
     expect(table.holds('m')).toBe(true);
     expect(table.holds('m', 2)).toBe(false);
     expect(table.holds('n')).toBe(false);

@@ -1,15 +1,47 @@
 /** What becomes of one inference request, whoever decides it. */
 import type { ErrorCode } from '#contracts/errors';
+import type { Protocol } from '#inference/codec';
 
-export type Outcome =
-  | { readonly kind: 'result'; readonly body: Buffer }
-  | { readonly kind: 'failure'; readonly code: ErrorCode; readonly message: string };
+/** Where the time of an answered request went, as its runner measured it. */
+export interface Timing {
+  /** Batch rows of the request; 1 when the model does not batch. */
+  readonly rows: number;
+  /** Rows of the execution that served it, in the answer of its first member only; 0 in the others. */
+  readonly batchRows: number;
+  readonly queueUs: number;
+  /** Decoding. */
+  readonly inputUs: number;
+  readonly inferUs: number;
+  /** Encoding. */
+  readonly outputUs: number;
+}
 
-export const failure = (code: ErrorCode, message: string): Outcome => ({ kind: 'failure', code, message });
+export interface Result {
+  readonly kind: 'result';
+  readonly body: Buffer;
+  /** JSON bytes in front of binary tensors; undefined: all of it is JSON. */
+  readonly headerLength: number | undefined;
+  readonly timing: Timing;
+}
+
+export interface Failure {
+  readonly kind: 'failure';
+  readonly code: ErrorCode;
+  readonly message: string;
+  /** When a refused request is worth another try. */
+  readonly retryAfterS?: number;
+}
+
+export type Outcome = Result | Failure;
+
+export const failure = (code: ErrorCode, message: string): Failure => ({ kind: 'failure', code, message });
 
 /** One inference: the bytes of its body, the time it may take, and who hears the outcome (exactly once). */
 export interface Job {
   readonly body: readonly Buffer[];
+  readonly protocol: Protocol;
+  /** JSON bytes in front of binary tensors, when the caller says so; 0 is a raw binary request. */
+  readonly headerLength: number | undefined;
   readonly timeoutMs: number;
   readonly settle: (outcome: Outcome) => void;
 }

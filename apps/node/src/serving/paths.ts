@@ -1,6 +1,10 @@
-/** The addresses of the Open Inference Protocol: path → what is asked for. Pure; queries are ignored as the protocol wants. */
+/**
+ * The addresses of the protocols that a node speaks: path → what is asked for. Pure; queries are ignored as the protocols
+ * want. `/v2` is the Open Inference Protocol with Triton's extensions, `/v1` TensorFlow Serving's REST with KServe's v1.
+ */
+import type { Protocol } from '#inference/codec';
 
-interface OnModel {
+export interface OnModel {
   readonly model: string;
   /** Absent: the server's choice. */
   readonly version?: number;
@@ -9,20 +13,40 @@ export type Target =
   | { readonly kind: 'live' }
   | { readonly kind: 'ready' }
   | { readonly kind: 'server' }
+  | { readonly kind: 'models' }
+  | { readonly kind: 'all-stats' }
+  | { readonly kind: 'index' }
   | ({ readonly kind: 'model' } & OnModel)
   | ({ readonly kind: 'model-ready' } & OnModel)
-  | ({ readonly kind: 'infer' } & OnModel)
+  | ({ readonly kind: 'config' } & OnModel)
+  | ({ readonly kind: 'stats' } & OnModel)
+  | ({ readonly kind: 'infer'; readonly protocol: Protocol } & OnModel)
+  | ({ readonly kind: 'status' } & OnModel)
+  | ({ readonly kind: 'signatures' } & OnModel)
+  | { readonly kind: 'repository'; readonly action: 'load' | 'unload' }
   | { readonly kind: 'unknown-version'; readonly model: string; readonly version: string }
+  | { readonly kind: 'unknown-label'; readonly label: string }
+  | { readonly kind: 'unnamed' }
+  | { readonly kind: 'malformed' }
   | { readonly kind: 'unknown' };
 
-const fixed: Readonly<Record<string, Target>> = {
-  '/v2/health/live': { kind: 'live' },
-  '/v2/health/ready': { kind: 'ready' },
-  '/v2': { kind: 'server' },
-  '/v2/': { kind: 'server' },
-};
-const modelPath = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?(?:\/(ready|infer))?$/;
-const kinds = { ready: 'model-ready', infer: 'infer' } as const;
+const fixed: ReadonlyMap<string, Target> = new Map([
+  ['/v2/health/live', { kind: 'live' }],
+  ['/v2/health/ready', { kind: 'ready' }],
+  ['/v2', { kind: 'server' }],
+  ['/v2/', { kind: 'server' }],
+  ['/v2/models', { kind: 'models' }],
+  ['/v2/models/stats', { kind: 'all-stats' }],
+  ['/v2/repository/index', { kind: 'index' }],
+  ['/v1/models', { kind: 'models' }],
+  ['/v1/models/', { kind: 'models' }],
+]);
+const oipPath = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?(?:\/(ready|infer|config|stats))?$/;
+const repositoryPath = /^\/v2\/repository\/models\/[^/]+\/(load|unload)$/;
+/** TensorFlow Serving's own expression, in two parts; its case does not matter either. */
+const v1Path =
+  /^\/v1\/models\/([^/:]+)(?:\/versions\/(\d+)|\/labels\/([^/:]+))?(?:(\/metadata)|:(predict|classify|regress))?$/i;
+const unnamedPath = /^\/v1\/models\/(?:versions\/\d+|labels\/[^/:]+)(?:\/metadata)?$/i;
 
 function decode(segment: string): string | undefined {
   try {
@@ -35,21 +59,72 @@ function decode(segment: string): string | undefined {
 export function parsePath(url: string): Target {
   const end = url.indexOf('?');
   const path = end < 0 ? url : url.slice(0, end);
-  const known = fixed[path];
-  if (known) return known;
-  const [, modelSegment, versionSegment, action] = modelPath.exec(path) ?? [];
-  const model = modelSegment === undefined ? undefined : decode(modelSegment);
+  return fixed.get(path) ?? (/^\/v1\//i.test(path) ? parseV1(path) : parseV2(path));
+}
+
+function parseV2(path: string): Target {
+  const [, segment, versionSegment, action] = oipPath.exec(path) ?? [];
+  if (segment === undefined) {
+    const [, load] = repositoryPath.exec(path) ?? [];
+    return load === 'load' || load === 'unload' ? { kind: 'repository', action: load } : { kind: 'unknown' };
+  }
+  const model = decode(segment);
   if (model === undefined) return { kind: 'unknown' };
-  const kind = action === 'ready' || action === 'infer' ? kinds[action] : 'model';
-  if (versionSegment === undefined) return { kind, model };
+  if (versionSegment === undefined) return v2Target(action, { model });
   return /^[1-9]\d{0,9}$/.test(versionSegment)
-    ? { kind, model, version: Number(versionSegment) }
+    ? v2Target(action, { model, version: Number(versionSegment) })
     : { kind: 'unknown-version', model, version: versionSegment };
 }
 
-/** The methods that an address takes. */
-export function methodsOf(kind: Exclude<Target['kind'], 'unknown' | 'unknown-version'>): readonly string[] {
-  return kind === 'infer' ? ['POST'] : ['GET', 'HEAD'];
+function v2Target(action: string | undefined, on: OnModel): Target {
+  if (action === 'infer') return { kind: 'infer', protocol: 'oip', ...on };
+  if (action === 'ready') return { kind: 'model-ready', ...on };
+  return action === 'config' || action === 'stats' ? { kind: action, ...on } : { kind: 'model', ...on };
+}
+
+function parseV1(path: string): Target {
+  const [, segment = '', version, label, metadata, verb] = v1Path.exec(path) ?? [];
+  const model = decode(segment);
+  if (model === undefined || model === '')
+    return unnamedPath.test(path) ? { kind: 'unnamed' } : { kind: 'malformed' };
+  // Aliases are the gateway's: it asks a node for versions.
+  if (label !== undefined) return { kind: 'unknown-label', label };
+  const on = version === undefined ? { model } : { model, version: Number(version) };
+  const protocol = verb?.toLowerCase();
+  if (protocol === 'predict' || protocol === 'classify' || protocol === 'regress')
+    return { kind: 'infer', protocol, ...on };
+  return { kind: metadata === undefined ? 'status' : 'signatures', ...on };
+}
+
+const post = ['POST'];
+const get = ['GET', 'HEAD'];
+
+/** The methods that an address takes; undefined: there is nothing there for any method. */
+export function methodsOf(kind: Target['kind']): readonly string[] | undefined {
+  switch (kind) {
+    case 'infer':
+    case 'index':
+    case 'repository':
+      return post;
+    case 'unknown-version':
+    case 'unknown-label':
+    case 'unnamed':
+    case 'malformed':
+    case 'unknown':
+      return undefined;
+    case 'live':
+    case 'ready':
+    case 'server':
+    case 'models':
+    case 'all-stats':
+    case 'model':
+    case 'model-ready':
+    case 'config':
+    case 'stats':
+    case 'status':
+    case 'signatures':
+      return get;
+  }
 }
 
 const maxRemembered = 1_024;

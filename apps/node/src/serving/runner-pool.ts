@@ -1,69 +1,58 @@
 /**
- * One loaded version: its runner processes, the choice among them, the bound on what waits, and their replacement with
- * back-off when they die. While the last one is being replaced, jobs wait for it instead of failing.
+ * One loaded version as callers meet it: admission, the choice among its runners, and the wait for one when there is none
+ * at the moment, because the last one died or because the version was evicted from memory.
  */
 import type { VersionConfig } from '#contracts/models';
-import type { Logger } from '#platform/logger';
-import type { LoadMessage, LoadedMessage } from '../runner/messages.js';
-import { crashed, failure, late } from './outcome.js';
-import type { Job, Outcome, Ticket } from './outcome.js';
-import { LoadError, RunnerProcess } from './runner-process.js';
+import type { LoadedMessage } from '../runner/messages.js';
+import { refusalOf } from './admission.js';
+import { Crew } from './crew.js';
+import type { CrewOptions } from './crew.js';
+import { crashed, failure } from './outcome.js';
+import type { Failure, Job, Outcome, Ticket } from './outcome.js';
+import { HeldJob, PooledJob } from './pooled-job.js';
+import type { RunnerProcess } from './runner-process.js';
 import { messageOf } from '#platform/errors';
 
-export interface PoolLimits {
-  readonly loadTimeoutMs: number;
-  readonly hardLimitMs: number;
-}
-
-export interface PoolOptions {
-  readonly load: LoadMessage;
-  readonly config: Pick<VersionConfig, 'instances' | 'max_queue_size'>;
-  readonly limits: PoolLimits;
-  readonly logger: Logger;
-  readonly random: () => number;
+export interface PoolOptions extends Omit<CrewOptions, 'onRunner' | 'onHopeless'> {
+  readonly queue: Pick<VersionConfig, 'max_queue_size' | 'pinned'>;
   /** Called when the version stops (a reason) or starts again (null) to have runners that live. */
   readonly onHealth: (trouble: string | null) => void;
-}
-
-const firstRestartMs = 100;
-const maxRestartMs = 30_000;
-/** A runner that lived this long has forgiven the deaths before it. */
-const stableMs = 60_000;
-/** From this many deaths in a row the version counts as unhealthy and jobs no longer wait for a replacement. */
-const unhealthyDeaths = 3;
-
-/** The wait before the next start after `deaths` deaths in a row: none at first, then doubling, ± 25 %. */
-export function restartDelayMs(deaths: number, random: () => number): number {
-  if (deaths <= 1) return 0;
-  return Math.min(maxRestartMs, firstRestartMs * 2 ** (deaths - 2)) * (0.75 + random() / 2);
+  /** Called when the version has left memory (false) or is back (true). */
+  readonly onResidency: (isResident: boolean) => void;
+  /** No caller waits any more. */
+  readonly onIdle: () => void;
+  /** Resolves when the node has room for so much; what it returns is called when the memory is taken and measured. */
+  readonly makeRoom: (bytes: number) => Promise<() => void>;
 }
 
 export class RunnerPool {
-  private readonly runners = new Set<RunnerProcess>();
+  /** When the last job came. */
+  lastUsedMs = performance.now();
   private readonly held = new Set<HeldJob>();
-  private readonly timers = new Set<NodeJS.Timeout>();
   private readonly idleWaiters = new Set<() => void>();
+  private readonly crew: Crew;
   private live = 0;
-  private deaths = 0;
   private isClosed = false;
-
-  private load: LoadMessage;
+  private isWaking = false;
+  /** What it held when it was last in memory. */
+  private lastBytes = 0;
 
   private constructor(private readonly options: PoolOptions) {
-    this.load = options.load;
+    this.crew = new Crew({
+      ...options,
+      onRunner: (runner) => this.welcome(runner),
+      onHopeless: (reason) => {
+        this.releaseHeld(crashed);
+        options.onHealth(`its runner keeps dying: ${reason}`);
+      },
+    });
   }
 
-  /**
-   * Starts all instances: the first alone, as a bad model shows there, then the others side by side.
-   * @throws LoadError
-   */
+  /** Starts all instances. @throws LoadError */
   static async start(options: PoolOptions): Promise<{ pool: RunnerPool; loaded: LoadedMessage }> {
     const pool = new RunnerPool(options);
     try {
-      const loaded = await pool.startFirst();
-      const others = Array.from({ length: options.config.instances - 1 }, () => pool.startRunner());
-      await Promise.all(others);
-      return { pool, loaded };
+      return { pool, loaded: await pool.crew.start() };
     } catch (error) {
       pool.close();
       throw error;
@@ -76,20 +65,48 @@ export class RunnerPool {
   }
 
   get pids(): number[] {
-    return [...this.runners].flatMap(({ pid }) => pid ?? []);
+    return [...this.crew.runners].flatMap(({ pid }) => pid ?? []);
+  }
+
+  /** Memory that its runners hold, as last measured. */
+  get residentBytes(): number {
+    let bytes = 0;
+    for (const runner of this.crew.runners) bytes += runner.residentBytes;
+    return bytes;
+  }
+
+  get pinned(): boolean {
+    return this.options.queue.pinned;
+  }
+
+  get isEvictable(): boolean {
+    return !this.pinned && !this.isClosed && this.live === 0 && this.crew.isAwake && !this.isWaking;
   }
 
   submit(job: Job): Ticket | undefined {
-    const refusal = this.refusal();
+    this.lastUsedMs = performance.now();
+    const refusal = this.refusal(job.timeoutMs);
     if (refusal) {
       job.settle(refusal);
       return undefined;
     }
     const entry = new PooledJob(job.settle, this.leave);
     this.live += 1;
-    const { body, timeoutMs } = job;
-    this.place(entry, { body, timeoutMs, settle: entry.settle });
+    this.place(entry, { ...job, settle: entry.settle });
     return entry;
+  }
+
+  /** Gives the memory back; the next job brings the version back. Only for an idle pool. */
+  evict(): void {
+    this.lastBytes = this.residentBytes;
+    this.crew.rest('its version was evicted from memory');
+    this.options.onResidency(false);
+  }
+
+  /** To be called now and then: measures the runners and has those replaced that have grown too large. */
+  inspect(): void {
+    for (const runner of this.crew.runners) runner.measure();
+    this.crew.inspect();
   }
 
   /** Resolves when no caller waits any more. */
@@ -101,18 +118,15 @@ export class RunnerPool {
   /** Ends all runners now. Jobs that are still inside get RUNNER_CRASHED. */
   close(): void {
     this.isClosed = true;
-    for (const timer of this.timers) clearTimeout(timer);
-    for (const job of this.held) job.release(crashed);
-    for (const runner of this.runners) runner.kill('its version was unloaded');
+    this.releaseHeld(crashed);
+    this.crew.rest('its version was unloaded');
   }
 
-  private refusal(): Outcome | undefined {
-    const { max_queue_size: most } = this.options.config;
-    if (this.live - this.runners.size >= most)
-      return failure('OVERLOADED', `${most} requests wait for this version already. Try again later.`);
-    if (this.runners.size === 0 && (this.isClosed || this.deaths >= unhealthyDeaths))
+  private refusal(timeoutMs: number): Failure | undefined {
+    const { crew, live, options } = this;
+    if (this.isClosed || crew.isHopeless)
       return failure('RUNNER_CRASHED', 'The runner of this version keeps dying. Try again later.');
-    return undefined;
+    return refusalOf([...crew.runners], { jobs: live, maxWaiting: options.queue.max_queue_size }, timeoutMs);
   }
 
   private readonly leave = (): void => {
@@ -120,11 +134,12 @@ export class RunnerPool {
     if (this.live > 0) return;
     for (const resolve of this.idleWaiters) resolve();
     this.idleWaiters.clear();
+    this.options.onIdle();
   };
 
   private leastBusy(): RunnerProcess | undefined {
     let best: RunnerProcess | undefined;
-    for (const runner of this.runners) if (!best || runner.busy < best.busy) best = runner;
+    for (const runner of this.crew.runners) if (!best || runner.ahead < best.ahead) best = runner;
     return best;
   }
 
@@ -134,148 +149,37 @@ export class RunnerPool {
       entry.ticket = runner.submit(job);
       return;
     }
-    const held = new HeldJob(entry, job, () => this.held.delete(held));
+    const held = new HeldJob(entry, job, (one) => this.held.delete(one));
     this.held.add(held);
     entry.ticket = held;
+    if (!this.crew.isAwake) void this.wake();
   }
 
-  /** When the process dies of the warm-up, the model is loaded without one. */
-  private async startFirst(): Promise<LoadedMessage> {
+  /** One load, however many jobs wait for it. */
+  private async wake(): Promise<void> {
+    if (this.isWaking) return;
+    this.isWaking = true;
     try {
-      return await this.startRunner();
+      const settled = await this.options.makeRoom(this.lastBytes);
+      try {
+        if (!this.isClosed) await this.crew.wake();
+      } finally {
+        settled();
+      }
     } catch (error) {
-      if (!(error instanceof LoadError) || !error.diedInWarmup) throw error;
-      const config = { ...this.load.config, warmup: false };
-      this.load = { ...this.load, config };
-      return { ...(await this.startRunner()), warmupSkipped: error.message };
+      this.releaseHeld(failure('OVERLOADED', `The version cannot be loaded now: ${messageOf(error)}`));
+    } finally {
+      this.isWaking = false;
     }
   }
 
-  private async startRunner(): Promise<LoadedMessage> {
-    const { load } = this;
-    const { limits, logger } = this.options;
-    const started: { runner?: RunnerProcess } = {};
-    const runner = await RunnerProcess.start(
-      {
-        ...limits,
-        load,
-        onLog: (line) => logger.warn({ model: load.model, version: load.version, line }, 'runner says'),
-      },
-      (reason) => this.replace(started.runner, reason),
-    );
-    started.runner = runner;
-    if (this.isClosed) {
-      runner.kill('its version was unloaded');
-      throw new LoadError('the version was unloaded while it was loaded', false);
-    }
-    this.runners.add(runner);
-    if (!runner.loaded) throw new LoadError('the runner did not report its model', false);
-    return runner.loaded;
-  }
-
-  private replace(runner: RunnerProcess | undefined, reason: string): void {
-    if (runner) this.runners.delete(runner);
-    if (this.isClosed) return;
-    const { load, logger } = this.options;
-    logger.error(
-      { model: load.model, version: load.version, reason, deaths: this.deaths + 1 },
-      'a runner died',
-    );
-    this.died(reason);
-    this.restartLater();
-  }
-
-  private died(reason: string): void {
-    this.deaths += 1;
-    if (this.runners.size > 0 || this.deaths < unhealthyDeaths) return;
-    for (const job of this.held) job.release(crashed);
-    this.options.onHealth(`its runner keeps dying: ${reason}`);
-  }
-
-  private restartLater(): void {
-    this.later(restartDelayMs(this.deaths, this.options.random), () => {
-      this.startRunner().then(
-        () => this.revived(),
-        (error: unknown) => {
-          if (this.isClosed) return;
-          this.died(messageOf(error));
-          this.restartLater();
-        },
-      );
-    });
-  }
-
-  private revived(): void {
-    const { deaths } = this;
-    this.later(stableMs, () => {
-      if (this.deaths === deaths) this.deaths = 0;
-    });
+  private welcome(runner: RunnerProcess): void {
     this.options.onHealth(null);
-    const runner = this.leastBusy();
-    if (runner) for (const job of this.held) job.passTo(runner);
+    this.options.onResidency(true);
+    for (const job of this.held) job.passTo(runner);
   }
 
-  private later(delayMs: number, act: () => void): void {
-    const timer = setTimeout(() => {
-      this.timers.delete(timer);
-      act();
-    }, delayMs);
-    this.timers.add(timer);
-  }
-}
-
-/** A job counted by the pool until it is settled or abandoned, wherever it is. */
-class PooledJob implements Ticket {
-  ticket: Ticket | undefined;
-  private isOver = false;
-
-  constructor(
-    private readonly report: (outcome: Outcome) => void,
-    private readonly leave: () => void,
-  ) {}
-
-  readonly settle = (outcome: Outcome): void => {
-    if (this.isOver) return;
-    this.isOver = true;
-    this.leave();
-    this.report(outcome);
-  };
-
-  abandon(): void {
-    if (this.isOver) return;
-    this.isOver = true;
-    this.leave();
-    this.ticket?.abandon();
-  }
-}
-
-/** A job that waits for a runner to come back. */
-class HeldJob implements Ticket {
-  private readonly deadlineMs: number;
-  private readonly timer: NodeJS.Timeout;
-
-  constructor(
-    private readonly entry: PooledJob,
-    private readonly job: Job,
-    private readonly forget: () => void,
-  ) {
-    this.deadlineMs = performance.now() + job.timeoutMs;
-    this.timer = setTimeout(() => this.release(late), job.timeoutMs);
-  }
-
-  release(outcome: Outcome): void {
-    this.abandon();
-    this.job.settle(outcome);
-  }
-
-  passTo(runner: RunnerProcess): void {
-    this.abandon();
-    const timeoutMs = Math.max(1, this.deadlineMs - performance.now());
-    this.entry.ticket = runner.submit({ ...this.job, timeoutMs });
-  }
-
-  abandon(): void {
-    clearTimeout(this.timer);
-    this.forget();
+  private releaseHeld(outcome: Outcome): void {
+    for (const job of this.held) job.release(outcome);
   }
 }

@@ -13,14 +13,34 @@ import { inheritedEnv } from '#platform/env';
 import { packageRoot } from '#platform/program';
 import { FrameReader, FrameWriter } from '../runner/frames.js';
 import type { Frame } from '../runner/frames.js';
-import { decodeMessage, encodeMessage, fromRunner, toRunner } from '../runner/messages.js';
-import type { FailureMessage, LoadFailedMessage, LoadMessage, LoadedMessage } from '../runner/messages.js';
+import {
+  decodeMessage,
+  decodeResultHead,
+  encodeInferHead,
+  encodeMessage,
+  fromRunner,
+  resultHeadBytes,
+  toRunner,
+} from '../runner/messages.js';
+import type {
+  FailureMessage,
+  LoadFailedMessage,
+  LoadMessage,
+  LoadedMessage,
+  MemoryMessage,
+} from '../runner/messages.js';
 import { crashed, late } from './outcome.js';
-import type { Job, Outcome, Ticket } from './outcome.js';
+import type { Job, Result, Ticket } from './outcome.js';
+import { PendingJobs } from './pending-jobs.js';
+import { residentBytes } from './resident-bytes.js';
+import { ServiceTime } from './service-time.js';
 
 /** Beside us in dist; from the sources, the built one, since a child process has no TypeScript loader. */
 const besideUs = fileURLToPath(new URL('../runner/main.js', import.meta.url));
 const runnerMain = existsSync(besideUs) ? besideUs : join(packageRoot, 'dist/apps/node/src/runner/main.js');
+
+/** How long a free runner may take to read and begin what it was given. */
+const takeUpMs = 100;
 
 /** The runner could not take its model. */
 export class LoadError extends Error {
@@ -39,7 +59,7 @@ export class LoadError extends Error {
 export interface RunnerOptions {
   readonly load: LoadMessage;
   readonly loadTimeoutMs: number;
-  /** How long a job may overstay its deadline inside the runner before the runner counts as stuck. */
+  /** How long a runner may stay silent past the deadlines of what it runs before it counts as stuck. */
   readonly hardLimitMs: number;
   readonly onLog: (line: string) => void;
 }
@@ -49,19 +69,29 @@ type LoadResult =
   | { readonly kind: 'failed'; readonly error: LoadError };
 
 export class RunnerProcess {
-  /** What the runner found out about its model; set when `load` has returned. */
-  loaded: LoadedMessage | undefined;
+  /** What the process held when its model was loaded. */
+  loadedBytes = 0;
+  private loadedMessage: LoadedMessage | undefined;
   private readonly child: ChildProcess;
   private readonly writer: FrameWriter;
-  private readonly pending = new Map<number, PendingJob>();
+  private readonly pending: PendingJobs;
+  private readonly serviceTime = new ServiceTime();
   private nextId = 1;
   private killReason: string | undefined;
   private hasEnded = false;
   private hasOpened = false;
+  private heldBytes = 0;
   private onLoad: ((result: LoadResult) => void) | undefined;
   private onExit: ((reason: string) => void) | undefined;
 
   private constructor(private readonly options: RunnerOptions) {
+    this.pending = new PendingJobs({
+      hardLimitMs: options.hardLimitMs,
+      slackMs: takeUpMs + options.load.config.max_queue_delay_us / 1_000,
+      nowMs: () => performance.now(),
+      onLeft: (id) => this.writer.send(id, toRunner.cancel),
+      onStuck: () => this.kill('it was stuck on a request'),
+    });
     this.child = spawn(process.execPath, [runnerMain], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       // A model is a stranger's program: it gets no secret of the node.
@@ -91,10 +121,17 @@ export class RunnerProcess {
       runner.kill('its model did not load');
       throw result.error;
     }
-    runner.loaded = result.message;
+    runner.loadedMessage = result.message;
+    runner.loadedBytes = runner.measure();
     if (runner.hasEnded) throw new LoadError('the runner died right after loading', false);
     runner.onExit = onExit;
     return runner;
+  }
+
+  /** What the runner found out about its model. */
+  get loaded(): LoadedMessage {
+    if (!this.loadedMessage) throw new LoadError('the runner has not reported its model', false);
+    return this.loadedMessage;
   }
 
   /** Jobs inside the process, also those whose caller has gone. */
@@ -102,31 +139,53 @@ export class RunnerProcess {
     return this.pending.size;
   }
 
+  /** Jobs that a new one would have to wait for. */
+  get ahead(): number {
+    return this.pending.ahead;
+  }
+
   get pid(): number | undefined {
     return this.child.pid;
+  }
+
+  /** The predicted time until a job that is submitted now begins; 0 when the runner is idle or has shown nothing yet. */
+  get waitMs(): number {
+    return this.pending.size === 0 ? 0 : this.pending.ahead * this.serviceTime.perRequestMs;
+  }
+
+  /** What one request takes of the runner, with its share of the batches it comes in. */
+  get perRequestMs(): number {
+    return this.serviceTime.perRequestMs;
+  }
+
+  /** The memory that the process holds, as last measured. */
+  get residentBytes(): number {
+    return this.heldBytes;
+  }
+
+  /** Asks the system; where it does not tell, what the process last said stands. */
+  measure(): number {
+    this.heldBytes = residentBytes(this.pid) || this.heldBytes;
+    return this.heldBytes;
   }
 
   submit(job: Job): Ticket {
     const id = this.nextId;
     this.nextId = id === 0xffff_ffff ? 1 : id + 1;
-    const head = Buffer.allocUnsafe(4);
-    head.writeUInt32LE(Math.min(0xffff_ffff, Math.max(0, Math.ceil(job.timeoutMs))));
-    const entry = new PendingJob(job, id, this);
-    this.pending.set(id, entry);
-    this.writer.send(id, toRunner.inferJson, head, ...job.body);
-    return entry;
+    const ticket = this.pending.add(id, job);
+    this.writer.send(id, toRunner.infer, encodeInferHead(job), ...job.body);
+    return ticket;
+  }
+
+  /** Ends the process when it has answered what is inside; it must be given nothing more. */
+  retire(reason: string): void {
+    void this.pending.whenEmpty().then(() => this.kill(reason));
   }
 
   /** Ends the process at once; jobs inside get RUNNER_CRASHED. */
   kill(reason: string): void {
     this.killReason ??= reason;
     this.child.kill('SIGKILL');
-  }
-
-  /** For {@link PendingJob}: tells the runner that nobody waits, and how long it may still take to notice. */
-  cancel(id: number): number {
-    this.writer.send(id, toRunner.cancel);
-    return this.options.hardLimitMs;
   }
 
   private load(): Promise<LoadResult> {
@@ -149,6 +208,7 @@ export class RunnerProcess {
   }
 
   private read(reader: FrameReader, chunk: Buffer, onFrame: (frame: Frame) => void): void {
+    this.pending.heard();
     try {
       reader.push(chunk, onFrame);
     } catch (error) {
@@ -157,11 +217,12 @@ export class RunnerProcess {
   }
 
   private receive({ id, kind, payload }: Frame): void {
-    if (kind === fromRunner.result) this.settle(id, { kind: 'result', body: payload });
+    if (kind === fromRunner.result) this.succeed(id, payload);
     else if (kind === fromRunner.failure)
-      this.settle(id, { kind: 'failure', ...(decodeMessage(payload) as FailureMessage) });
+      this.pending.settle(id, { kind: 'failure', ...(decodeMessage(payload) as FailureMessage) });
     else if (kind === fromRunner.opened) this.hasOpened = true;
-    else if (kind === fromRunner.skipped) this.settle(id, late);
+    else if (kind === fromRunner.skipped) this.pending.settle(id, late);
+    else if (kind === fromRunner.memory) this.heldBytes = (decodeMessage(payload) as MemoryMessage).rss_bytes;
     else if (kind === fromRunner.loaded)
       this.onLoad?.({ kind: 'loaded', message: decodeMessage(payload) as LoadedMessage });
     else if (kind === fromRunner.loadFailed) {
@@ -170,64 +231,20 @@ export class RunnerProcess {
     }
   }
 
-  private settle(id: number, outcome: Outcome): void {
-    const entry = this.pending.get(id);
-    if (!entry) return;
-    this.pending.delete(id);
-    entry.settle(outcome);
+  private succeed(id: number, payload: Buffer): void {
+    const { headerLength, ...timing } = decodeResultHead(payload);
+    this.serviceTime.add(timing);
+    const body = payload.subarray(resultHeadBytes);
+    this.pending.settle(id, { kind: 'result', body, headerLength, timing } satisfies Result);
   }
 
   private end(how: string): void {
     if (this.hasEnded) return;
     this.hasEnded = true;
     const reason = this.killReason === undefined ? how : `${this.killReason}, ${how}`;
-    for (const id of this.pending.keys()) this.settle(id, crashed);
+    this.pending.settleAll(crashed);
     const onExit = this.onExit;
     this.onExit = undefined;
     onExit?.(reason);
-  }
-}
-
-/** A job inside a runner. Past its deadline the caller is answered; past the hard limit the runner is killed. */
-class PendingJob implements Ticket {
-  private readonly report: (outcome: Outcome) => void;
-  private readonly deadlineMs: number;
-  private timer: NodeJS.Timeout;
-  private isWaitedFor = true;
-
-  // Keeps no hold of the body: it may be large, and the runner has it.
-  constructor(
-    job: Job,
-    private readonly id: number,
-    private readonly runner: RunnerProcess,
-  ) {
-    this.report = job.settle;
-    this.deadlineMs = performance.now() + job.timeoutMs;
-    this.timer = setTimeout(() => this.expire(), job.timeoutMs);
-  }
-
-  settle(outcome: Outcome): void {
-    clearTimeout(this.timer);
-    if (!this.isWaitedFor) return;
-    this.isWaitedFor = false;
-    this.report(outcome);
-  }
-
-  abandon(): void {
-    if (!this.isWaitedFor) return;
-    this.isWaitedFor = false;
-    this.leave(Math.max(0, this.deadlineMs - performance.now()));
-  }
-
-  private expire(): void {
-    this.isWaitedFor = false;
-    this.leave(0);
-    this.report(late);
-  }
-
-  private leave(leftMs: number): void {
-    clearTimeout(this.timer);
-    const hardLimitMs = this.runner.cancel(this.id);
-    this.timer = setTimeout(() => this.runner.kill('it was stuck on a request'), leftMs + hardLimitMs);
   }
 }

@@ -8,6 +8,7 @@ import { SluiceError, toProblem } from '#platform/errors';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Socket } from 'node:net';
+import { methodsAt } from './methods-at.js';
 import { registerBodyParsers } from './body-parsers.js';
 import { endConnectionsOnClose } from './end-connections.js';
 import type { Caller } from './caller.js';
@@ -59,8 +60,18 @@ export function prepareServer(fastify: FastifyInstance, options: HttpOptions): v
   fastify.addHook('onRequest', async (request, reply) => {
     reply.headers({ ...securityHeaders, 'x-request-id': request.id });
     request.caller = await options.authenticate(request, request.routeOptions.config.spec);
+    if (request.is404) refuseOtherMethod(request, reply);
   });
   registerBodyParsers(fastify);
+}
+
+/** A path of the route table under a method that it does not have. @throws SluiceError METHOD_NOT_ALLOWED */
+function refuseOtherMethod(request: FastifyRequest, reply: FastifyReply): void {
+  const methods = methodsAt(request.url.split('?', 1)[0] ?? '');
+  if (methods.length === 0) return;
+  const allow = methods.join(', ');
+  void reply.header('allow', allow);
+  throw new SluiceError('METHOD_NOT_ALLOWED', `This address does not take ${request.method}. Use ${allow}.`);
 }
 
 const securityHeaders = {

@@ -121,7 +121,7 @@ async function startAnew(tx: WriteContext, nodeId: string): Promise<void> {
   await tx.manager.query(
     `UPDATE replicas SET
        state = CASE WHEN wanted THEN 'ASSIGNED' ELSE state END, reason = CASE WHEN wanted THEN NULL ELSE reason END,
-       reported_config_revision = NULL, retry_at = NULL, updated_at = now()
+       reported_config_revision = NULL, next = NULL, retry_at = NULL, updated_at = now()
      WHERE node_id = $1`,
     [nodeId],
   );

@@ -4,7 +4,7 @@ import type { NodeEntity, ReplicaEntity } from '#database/entities/node.entity';
 /** A replica with the names that its version goes by. */
 export interface NamedReplica extends Pick<
   ReplicaEntity,
-  'node_id' | 'version_id' | 'config_revision' | 'state' | 'reason' | 'updated_at'
+  'node_id' | 'version_id' | 'config_revision' | 'state' | 'reason' | 'next' | 'updated_at'
 > {
   readonly model: string;
   readonly version: number;
@@ -28,6 +28,7 @@ export function toNodeInfo(node: NodeEntity, replicas: readonly NamedReplica[]):
       config_revision: replica.config_revision,
       state: replica.state,
       reason: replica.reason,
+      next: replica.next,
       updated_at: replica.updated_at.toISOString(),
     })),
     created_at: node.created_at.toISOString(),

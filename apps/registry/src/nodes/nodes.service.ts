@@ -72,7 +72,7 @@ export class NodesService {
 async function withReplicas(manager: EntityManager, nodes: readonly NodeEntity[]): Promise<NodeInfo[]> {
   const replicas = await manager.query<NamedReplica[]>(
     `SELECT r.node_id, r.version_id, COALESCE(r.reported_config_revision, r.config_revision) AS config_revision,
-            r.state, r.reason, r.updated_at, m.name AS model, v.number AS version
+            r.state, r.reason, r.next, r.updated_at, m.name AS model, v.number AS version
      FROM replicas r JOIN versions v ON v.id = r.version_id JOIN models m ON m.id = v.model_id
      WHERE r.node_id = ANY($1) ORDER BY m.name, v.number`,
     [nodes.map((node) => node.id)],

@@ -49,7 +49,7 @@ export function diffPlacement(
     wanted,
     unwanted,
     forgotten: rows.filter((row) => !row.wanted && row.state === 'FAILED' && !versions.has(row.version_id)),
-    reasons: reasonChanges(plan, versions),
+    reasons: reasonChanges(plan, versions, rows),
     nodeIds: [...new Set(touched.map((replica) => replica.node_id))].sort(),
     routingChanged: touched.some((replica) => {
       const row = rowByKey.get(keyOf(replica));
@@ -68,13 +68,25 @@ function wantedChange(nodeId: string, version: VersionRow, row: ReplicaRow | und
 function reasonChanges(
   plan: PlacementPlan,
   versions: ReadonlyMap<string, VersionRow>,
+  rows: readonly ReplicaRow[],
 ): PlacementDiff['reasons'] {
   const unplaced = new Map(plan.unplaced.map((entry) => [entry.versionId, entry]));
+  const stuck = new Map(rows.filter(isStuck).map((row) => [row.version_id, row]));
   return [...versions.values()].flatMap((version) => {
     const entry = unplaced.get(version.id);
-    const reason = entry ? `Waits for ${replicaCount(entry.missing)}. ${entry.reason}` : null;
+    const missing = entry ? `Waits for ${replicaCount(entry.missing)}. ${entry.reason}` : undefined;
+    const parts = [missing, stuckReason(version, stuck.get(version.id))].filter((part) => part !== undefined);
+    const reason = parts.length === 0 ? null : parts.join(' ');
     return reason === version.status_reason ? [] : [{ version_id: version.id, reason }];
   });
+}
+
+const isStuck = (row: ReplicaRow): boolean => row.wanted && row.next?.state === 'FAILED';
+
+/** It serves, but not as it was told to. */
+function stuckReason(version: VersionRow, row: ReplicaRow | undefined): string | undefined {
+  if (row?.next?.config_revision !== version.config_revision) return undefined;
+  return `Config revision ${version.config_revision} could not be loaded, the one before it goes on serving: ${row.next.reason}`;
 }
 
 const replicaCount = (count: number): string => (count === 1 ? 'a replica' : `${count} replicas`);

@@ -1,6 +1,6 @@
 /** What the database's rows mean to the placement plan. Pure. */
 import type { VersionStatus } from '#contracts/models';
-import type { ReplicaState } from '#contracts/nodes';
+import type { NextRevision, ReplicaState } from '#contracts/nodes';
 import type { CurrentReplica, WantedVersion } from '#routing/placement';
 
 export interface VersionRow {
@@ -9,7 +9,9 @@ export interface VersionRow {
   readonly status_reason: string | null;
   readonly config_revision: number;
   readonly replicas: number;
-  readonly instances: number;
+  /** null: the node decides. */
+  readonly instances: number | null;
+  readonly pinned: boolean;
   readonly profile_memory_bytes: number | null;
   readonly file_bytes: number;
   readonly in_traffic: boolean;
@@ -22,10 +24,13 @@ export interface ReplicaRow {
   readonly wanted: boolean;
   readonly config_revision: number;
   readonly state: ReplicaState;
+  readonly next: NextRevision | null;
   readonly attempts: number;
   readonly retry_at: Date | null;
 }
 
+/** What a node makes of `instances: null` at most. */
+const usualInstances = 2;
 const MiB = 1_048_576;
 /** A runner process with ONNX Runtime and no model. */
 const runnerBytes = 64 * MiB;
@@ -35,7 +40,7 @@ const memoryPerFileByte = 2;
 /** What one replica takes on a node: measured when the version was checked, a guess from its files before that. */
 export function memoryOf(version: VersionRow): number {
   const model = version.profile_memory_bytes ?? version.file_bytes * memoryPerFileByte;
-  return version.instances * (runnerBytes + model);
+  return (version.instances ?? usualInstances) * (runnerBytes + model);
 }
 
 /** A version is checked on one node, kept warm on one, and held on as many as its config says while callers can reach it by name. */
@@ -45,6 +50,7 @@ export function toWanted(version: VersionRow): WantedVersion {
     versionId: version.id,
     replicas: version.status === 'READY' && isReachable ? version.replicas : 1,
     memoryBytes: memoryOf(version),
+    pinned: version.pinned,
     priority: priorityOf(version),
   };
 }

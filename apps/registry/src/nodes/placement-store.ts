@@ -3,6 +3,7 @@ import type { NodeState } from '#contracts/nodes';
 import type { EntityManager } from 'typeorm';
 import type { PlacementDiff } from './placement-diff.js';
 import type { ReplicaRow, VersionRow } from './placement-input.js';
+import { lockVersions } from './replica-store.js';
 
 export interface NodeRow {
   readonly id: string;
@@ -12,15 +13,18 @@ export interface NodeRow {
 }
 
 /** In the order of ids, as every transaction that locks several nodes does. */
+export async function lockNodes(manager: EntityManager): Promise<void> {
+  await manager.query('SELECT id FROM nodes ORDER BY id FOR NO KEY UPDATE');
+}
+
 export const readNodes = (manager: EntityManager): Promise<NodeRow[]> =>
-  manager.query<NodeRow[]>(
-    'SELECT id, memory_bytes::float8, state, cordoned FROM nodes ORDER BY id FOR NO KEY UPDATE',
-  );
+  manager.query<NodeRow[]>('SELECT id, memory_bytes::float8, state, cordoned FROM nodes');
 
 export const readVersions = (manager: EntityManager): Promise<VersionRow[]> =>
   manager.query<VersionRow[]>(
     `SELECT v.id, v.status, v.status_reason, v.config_revision,
             (c.config->>'replicas')::int AS replicas, (c.config->>'instances')::int AS instances,
+            (c.config->>'pinned')::boolean AS pinned,
             (v.profile->>'memory_bytes')::float8 AS profile_memory_bytes, COALESCE(files.bytes, 0)::float8 AS file_bytes,
             targets.number IS NOT NULL AS in_traffic, named.number IS NOT NULL AS has_alias
      FROM versions v
@@ -33,20 +37,20 @@ export const readVersions = (manager: EntityManager): Promise<VersionRow[]> =>
        ON targets.model_id = v.model_id AND targets.number = v.number
      LEFT JOIN (SELECT DISTINCT model_id, version_number AS number FROM aliases) named
        ON named.model_id = v.model_id AND named.number = v.number
-     WHERE v.archived_at IS NULL AND m.archived_at IS NULL AND v.status IN ('PENDING', 'READY')`,
+     WHERE v.archived_at IS NULL AND m.archived_at IS NULL AND v.status IN ('PENDING', 'READY')
+       AND (v.held OR v.status = 'PENDING' OR targets.number IS NOT NULL OR named.number IS NOT NULL)`,
   );
 
 export const readReplicas = (manager: EntityManager): Promise<ReplicaRow[]> =>
   manager.query<ReplicaRow[]>(
-    'SELECT node_id, version_id, wanted, config_revision, state, attempts, retry_at FROM replicas',
+    'SELECT node_id, version_id, wanted, config_revision, state, next, attempts, retry_at FROM replicas',
   );
 
-/** Nodes with made-up names (pods) never come back; their rows would pile up. */
+/** Nodes with made-up names (pods) never come back; their rows would pile up. All nodes are locked already. */
 export async function forgetLostNodes(manager: EntityManager): Promise<void> {
   await manager.query(
     `WITH old AS (
-       SELECT id FROM nodes WHERE state = 'LOST' AND NOT cordoned AND lease_expires_at < now() - interval '7 days'
-       ORDER BY id FOR UPDATE),
+       SELECT id FROM nodes WHERE state = 'LOST' AND NOT cordoned AND lease_expires_at < now() - interval '7 days'),
      emptied AS (DELETE FROM replicas WHERE node_id IN (SELECT id FROM old))
      DELETE FROM nodes WHERE id IN (SELECT id FROM old)`,
   );
@@ -75,6 +79,10 @@ export async function writeDiff(manager: EntityManager, diff: PlacementDiff): Pr
       `DELETE FROM replicas r USING ${recordset} WHERE r.node_id = c.node_id AND r.version_id = c.version_id`,
       [JSON.stringify(diff.forgotten)],
     );
+  await lockVersions(
+    manager,
+    diff.reasons.map((one) => one.version_id),
+  );
   if (diff.reasons.length > 0)
     await manager.query(
       `UPDATE versions v SET status_reason = c.reason FROM jsonb_to_recordset($1::jsonb) AS c(version_id uuid, reason text)

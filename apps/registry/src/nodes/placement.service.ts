@@ -12,9 +12,18 @@ import { LOGGER } from '../config.js';
 import { diffPlacement } from './placement-diff.js';
 import type { PlacementDiff } from './placement-diff.js';
 import { toCurrent, toWanted } from './placement-input.js';
-import { forgetLostNodes, readNodes, readReplicas, readVersions, writeDiff } from './placement-store.js';
+import {
+  forgetLostNodes,
+  lockNodes,
+  readNodes,
+  readReplicas,
+  readVersions,
+  writeDiff,
+} from './placement-store.js';
 
 const placementLock = 7_201_004;
+/** Nodes may be given so many times what fits into their memory at once: what is idle there makes room for what is asked for. */
+const overcommit = 4;
 const actor = { subject: 'system', requestId: undefined };
 
 @Injectable()
@@ -34,8 +43,9 @@ export class PlacementService {
   private async place(tx: WriteContext): Promise<PlacementDiff> {
     const { manager } = tx;
     await manager.query('SELECT pg_advisory_xact_lock($1)', [placementLock]);
+    // So that no report moves a replica's state between reading and writing.
+    await lockNodes(manager);
     await forgetLostNodes(manager);
-    // Locks the nodes, so that no report moves a replica's state between reading and writing.
     const nodes = await readNodes(manager);
     const versions = new Map((await readVersions(manager)).map((version) => [version.id, version]));
     const rows = await readReplicas(manager);
@@ -44,6 +54,7 @@ export class PlacementService {
       [...versions.values()].map(toWanted),
       rows.flatMap((row) => toCurrent(row, versions.get(row.version_id)) ?? []),
       Date.now(),
+      overcommit,
     );
     const diff = diffPlacement(plan, versions, rows);
     await writeDiff(manager, diff);

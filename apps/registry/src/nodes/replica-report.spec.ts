@@ -10,6 +10,7 @@ const known = (over: Partial<KnownReplica> = {}): KnownReplica => ({
   state: 'ASSIGNED',
   reported_config_revision: null,
   reason: null,
+  next: null,
   attempts: 0,
   retry_at: null,
   version_status: 'PENDING',
@@ -94,6 +95,42 @@ describe('applyReport', () => {
       retry_at: new Date(nowMs),
     });
     expect(applyReport([failed], [], nowMs)).toMatchObject({ gone: [], changed: [] });
+  });
+
+  describe('of two config revisions of a version', () => {
+    const serving = known({ state: 'READY', reported_config_revision: 1, version_status: 'READY' });
+    const old = report({ config_revision: 1, state: 'READY' });
+    const failed = report({ config_revision: 2, state: 'FAILED', reason: 'out of memory' });
+
+    it.each([
+      ['the new one first', [failed, old]],
+      ['the old one first', [old, failed]],
+    ])('keeps READY and shows the failed one: %s', (_, reports) => {
+      const outcome = applyReport([serving], reports, nowMs);
+      expect(outcome.changed).toMatchObject([
+        {
+          state: 'READY',
+          reported_config_revision: 1,
+          attempts: 0,
+          next: { config_revision: 2, state: 'FAILED', reason: 'out of memory' },
+        },
+      ]);
+      expect(outcome).toMatchObject({ servingChanged: false, placementChanged: true, failed: [] });
+    });
+
+    it('says nothing twice, and forgets the new one when it serves', () => {
+      const [after] = applyReport([serving], [old, failed], nowMs).changed;
+      const told = known({ ...serving, ...after });
+      expect(applyReport([told], [old, failed], nowMs).changed).toEqual([]);
+      const served = applyReport([told], [report({ config_revision: 2, state: 'READY' }), old], nowMs);
+      expect(served.changed).toMatchObject([{ state: 'READY', reported_config_revision: 2, next: null }]);
+      expect(served.servingChanged).toBe(false);
+    });
+
+    it('counts the newest when none of them serves', () => {
+      const outcome = applyReport([serving], [report({ config_revision: 1 }), failed], nowMs);
+      expect(outcome.changed).toMatchObject([{ state: 'FAILED', reported_config_revision: 2, next: null }]);
+    });
   });
 
   it('leaves out what the node was never given', () => {

@@ -3,7 +3,7 @@
  * A report is the whole truth about what the node holds now; what is wanted of it is decided by placement alone.
  */
 import type { VersionStatus } from '#contracts/models';
-import type { ReplicaReport, ReplicaState } from '#contracts/nodes';
+import type { NextRevision, ReplicaReport, ReplicaState } from '#contracts/nodes';
 import type { Profile, Signature } from '#contracts/tensors';
 
 /** A replica as the database has it. */
@@ -13,6 +13,7 @@ export interface KnownReplica {
   readonly state: ReplicaState;
   readonly reported_config_revision: number | null;
   readonly reason: string | null;
+  readonly next: NextRevision | null;
   readonly attempts: number;
   readonly retry_at: Date | null;
   readonly version_status: VersionStatus;
@@ -26,6 +27,7 @@ export interface ReplicaChange {
   readonly state: ReplicaState;
   readonly reported_config_revision: number | null;
   readonly reason: string | null;
+  readonly next: NextRevision | null;
   readonly attempts: number;
   readonly retry_at: Date | null;
 }
@@ -61,7 +63,7 @@ export function applyReport(
   reports: readonly ReplicaReport[],
   nowMs: number,
 ): ReportOutcome {
-  const byVersion = new Map(reports.map((report) => [report.version_id, report]));
+  const byVersion = told(reports);
   const changes: { readonly before: KnownReplica; readonly after: ReplicaChange }[] = [];
   const gone: KnownReplica[] = [];
   for (const replica of known) {
@@ -81,9 +83,41 @@ export function applyReport(
       gone.some((replica) => replica.state === 'READY'),
     placementChanged: changes.some(
       ({ before, after }) =>
-        before.state !== after.state && (isSettled(after.state) || isSettled(before.state)),
+        (before.state !== after.state && (isSettled(after.state) || isSettled(before.state))) ||
+        (before.next?.state === 'FAILED') !== (after.next?.state === 'FAILED'),
     ),
   };
+}
+
+/** What a node says of one version. */
+interface Told {
+  /** Of the revision that counts: one that is READY, before any other. */
+  readonly main: ReplicaReport;
+  /** Of a newer one beside it. */
+  readonly next: NextRevision | null;
+}
+
+/** While a new config revision is loaded, or has failed to, the node reports the old one beside it. */
+function told(reports: readonly ReplicaReport[]): Map<string, Told> {
+  const groups = new Map<string, ReplicaReport[]>();
+  for (const report of reports) {
+    const group = groups.get(report.version_id);
+    if (group) group.push(report);
+    else groups.set(report.version_id, [report]);
+  }
+  return new Map(
+    [...groups].flatMap(([versionId, group]) => {
+      const newestFirst = group.sort((a, b) => b.config_revision - a.config_revision);
+      const main = newestFirst.find((report) => report.state === 'READY') ?? newestFirst[0];
+      return main ? [[versionId, { main, next: nextOf(newestFirst[0], main) }]] : [];
+    }),
+  );
+}
+
+function nextOf(newest: ReplicaReport | undefined, main: ReplicaReport): NextRevision | null {
+  if (!newest || newest === main) return null;
+  const { config_revision, state } = newest;
+  return { config_revision, state, reason: state === 'FAILED' ? reasonOf(newest) : newest.reason };
 }
 
 /** The memory of a failure, which keeps placement from trying again at once. */
@@ -94,15 +128,16 @@ const isSettled = (state: ReplicaState): boolean => state === 'READY' || state =
 /** The node does not hold it (yet): a wanted replica starts anew, the memory of a failure stays. */
 function withoutReport(replica: KnownReplica): ReplicaChange {
   if (!replica.wanted) return replica;
-  return { ...replica, state: 'ASSIGNED', reported_config_revision: null, reason: null };
+  return { ...replica, state: 'ASSIGNED', reported_config_revision: null, reason: null, next: null };
 }
 
-function withReport(replica: KnownReplica, report: ReplicaReport, nowMs: number): ReplicaChange {
+function withReport(replica: KnownReplica, { main: report, next }: Told, nowMs: number): ReplicaChange {
   const after = {
     version_id: replica.version_id,
     state: report.state,
     reported_config_revision: report.config_revision,
     reason: report.state === 'FAILED' ? reasonOf(report) : report.reason,
+    next,
     attempts: replica.attempts,
     retry_at: replica.retry_at,
   };
@@ -123,7 +158,7 @@ const reasonOf = (report: ReplicaReport): string => report.reason ?? 'The node g
 
 function verdicts(
   known: readonly KnownReplica[],
-  reports: ReadonlyMap<string, ReplicaReport>,
+  reports: ReadonlyMap<string, Told>,
   changes: readonly { readonly after: ReplicaChange }[],
 ): Pick<ReportOutcome, 'ready' | 'failed'> {
   const changed = new Map(changes.map(({ after }) => [after.version_id, after]));
@@ -131,7 +166,7 @@ function verdicts(
   const failed: ReportOutcome['failed'][number][] = [];
   for (const replica of known.filter((one) => one.version_status === 'PENDING')) {
     const { version_id } = replica;
-    const report = reports.get(version_id);
+    const report = reports.get(version_id)?.main;
     if (report?.state === 'READY' && report.signature && report.profile)
       ready.push({ version_id, signature: report.signature, profile: report.profile });
     if (report?.state !== 'FAILED') continue;
@@ -150,5 +185,9 @@ const isSame = (before: KnownReplica, after: ReplicaChange): boolean =>
   before.state === after.state &&
   before.reported_config_revision === after.reported_config_revision &&
   before.reason === after.reason &&
+  isSameNext(before.next, after.next) &&
   before.attempts === after.attempts &&
   before.retry_at?.getTime() === after.retry_at?.getTime();
+
+const isSameNext = (a: NextRevision | null, b: NextRevision | null): boolean =>
+  a?.config_revision === b?.config_revision && a?.state === b?.state && a?.reason === b?.reason;

@@ -121,6 +121,7 @@ const newVersion = (
   signature: null,
   profile: null,
   run_id: metadata.run_id ?? null,
+  held: true,
   config_revision: 1,
   archived_at: null,
   created_at: new Date(),

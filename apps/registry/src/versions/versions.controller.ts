@@ -58,6 +58,16 @@ export class VersionsController {
     return this.versions.archive(params, caller);
   }
 
+  @Route(routes.versions.load)
+  load(@Input() { params }: RouteInput<R['load']>, @Caller() caller: Caller): Promise<Version> {
+    return this.versions.hold(params, true, caller);
+  }
+
+  @Route(routes.versions.unload)
+  unload(@Input() { params }: RouteInput<R['unload']>, @Caller() caller: Caller): Promise<Version> {
+    return this.versions.hold(params, false, caller);
+  }
+
   @Route(routes.versions.readConfig)
   readConfig(@Input() { params }: RouteInput<R['readConfig']>): Promise<ConfigRevision> {
     return this.configs.read(params);

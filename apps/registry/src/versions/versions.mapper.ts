@@ -31,6 +31,7 @@ export const toVersion = (row: VersionEntity, parts: VersionParts): Version => (
   profile: row.profile,
   config: toConfigRevision(parts.config),
   run_id: row.run_id,
+  held: row.held,
   archived_at: row.archived_at?.toISOString() ?? null,
   created_at: row.created_at.toISOString(),
   created_by: row.created_by,

@@ -12,7 +12,8 @@ import { z } from 'zod';
 import type { Caller } from '../http/caller.js';
 import { decodePageToken, toPage } from '../http/page.js';
 import { JobQueue } from '../jobs/job-queue.js';
-import { findModel, lockModel } from '../models/model-lookup.js';
+import { requireReady } from '../endpoints/traffic-targets.js';
+import { findModel, lockModel, requireUnarchived } from '../models/model-lookup.js';
 import { findVersion, viewVersion, viewVersions } from './version-lookup.js';
 
 const PageKey = z.tuple([z.int()]);
@@ -91,6 +92,26 @@ export class VersionsService {
         after,
       });
       tx.routingChanged();
+      return after;
+    });
+    await this.jobs.lookAgain('placement');
+    return version;
+  }
+
+  /** Whether a version stays on a node while nothing refers to it. A version that is not checked yet is held in any case. */
+  async hold({ model: modelName, version: number }: VersionAddress, held: boolean, caller: Caller) {
+    const version = await this.transactions.write(caller, async (tx): Promise<Version> => {
+      const model = await lockModel(tx.manager, modelName);
+      if (held) requireUnarchived(model);
+      const row = await findVersion(tx.manager, model, number);
+      requireReady(model.name, row);
+      const before = await viewVersion(tx.manager, model, row);
+      if (row.held === held) return before;
+      if (!held) await requireUnused(tx.manager, row);
+      await tx.manager.update(VersionEntity, { id: row.id }, { held });
+      const after = { ...before, held };
+      const action = held ? 'version.load' : 'version.unload';
+      await tx.audit({ action, subject: `models/${model.name}/versions/${number}`, before, after });
       return after;
     });
     await this.jobs.lookAgain('placement');

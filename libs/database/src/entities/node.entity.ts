@@ -1,6 +1,6 @@
-import type { NodeState, ReplicaState } from '#contracts/nodes';
+import type { NextRevision, NodeState, ReplicaState } from '#contracts/nodes';
 import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn, Unique } from 'typeorm';
-import { bigint, instant, nullableInstant, tags } from '../columns.js';
+import { bigint, instant, nullableInstant, nullableJson, tags } from '../columns.js';
 import { VersionEntity } from './version.entity.js';
 
 @Entity('nodes')
@@ -65,6 +65,9 @@ export class ReplicaEntity {
   reported_config_revision!: number | null;
   @Column('text', { nullable: true })
   reason!: string | null;
+  /** What the node says of a newer revision while an older one serves. */
+  @Column(nullableJson)
+  next!: NextRevision | null;
   /** Failed tries in a row that were not the model's fault. */
   @Column('integer', { default: 0 })
   attempts!: number;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { restartDelayMs } from './runner-pool.js';
+import { maxBytesOf, restartDelayMs } from './crew.js';
 
 describe('restartDelayMs', () => {
   it('is none after the first death, then doubles up to half a minute, with jitter', () => {
@@ -7,5 +7,13 @@ describe('restartDelayMs', () => {
     expect([2, 3, 4].map((deaths) => restartDelayMs(deaths, () => 0.5))).toEqual([100, 200, 400]);
     expect(restartDelayMs(100, () => 0.5)).toBe(30_000);
     expect(restartDelayMs(2, () => 0)).toBe(75);
+  });
+});
+
+describe('maxBytesOf', () => {
+  it('is what the settings say, or else a gibibyte, or more for what is large from the start', () => {
+    expect(maxBytesOf(2 ** 27, 5_000)).toBe(5_000);
+    expect(maxBytesOf(2 ** 27, undefined)).toBe(2 ** 30);
+    expect(maxBytesOf(2 ** 29, undefined)).toBe(3 * 2 ** 29);
   });
 });

@@ -1,0 +1,33 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { allot } from './allotment.js';
+
+describe('allot', () => {
+  it.each([
+    [null, null, 1, 1, 1],
+    [null, null, 2, 2, 1],
+    [null, null, 8, 2, 4],
+    [1, null, 8, 1, 8],
+    [null, 1, 8, 2, 1],
+    [null, 8, 8, 1, 8],
+    [3, null, 8, 3, 2],
+    [2, 4, 4, 2, 2],
+    [4, 1, 2, 4, 1],
+  ])('instances %s × threads %s on %d cores are %d × %d', (instances, threads, cores, count, each) => {
+    expect(allot({ instances, intra_op_threads: threads }, cores)).toEqual({
+      instances: count,
+      intraOpThreads: each,
+    });
+  });
+
+  it('never takes more than the cores unless the config names more instances', () => {
+    const some = (max: number): fc.Arbitrary<number | null> => fc.option(fc.integer({ min: 1, max }));
+    fc.assert(
+      fc.property(some(64), some(128), fc.integer({ min: 1, max: 96 }), (instances, threads, cores) => {
+        const got = allot({ instances, intra_op_threads: threads }, cores);
+        expect(got.intraOpThreads).toBeGreaterThanOrEqual(1);
+        expect(got.instances * got.intraOpThreads).toBeLessThanOrEqual(Math.max(cores, instances ?? 1));
+      }),
+    );
+  });
+});

@@ -1,0 +1,34 @@
+/** How many runner processes a version gets on this node, how many threads each, and the memory that may take. Pure. */
+import type { VersionConfig } from '#contracts/models';
+
+export interface Allotment {
+  readonly instances: number;
+  readonly intraOpThreads: number;
+}
+
+/** Two processes keep the cores busy while one of them decodes or encodes; more would only multiply the memory. */
+const usualInstances = 2;
+
+/** What the config leaves open comes from the cores, so that instances × threads ≤ cores where the config allows it. */
+export function allot(
+  { instances, intra_op_threads: threads }: Pick<VersionConfig, 'instances' | 'intra_op_threads'>,
+  cores: number,
+): Allotment {
+  const count = instances ?? Math.max(1, Math.min(usualInstances, Math.floor(cores / (threads ?? 1))));
+  const share = Math.max(1, Math.floor(cores / count));
+  return { instances: count, intraOpThreads: Math.min(threads ?? share, share) };
+}
+
+/** A runner process with ONNX Runtime and no model. */
+const runnerBytes = 64 * 2 ** 20;
+/** ONNX Runtime holds the initializers of the file, and for a time the parsed file beside them. */
+const memoryPerFileByte = 2;
+
+/** What a version may take before it has been measured. */
+export function guessBytes(
+  files: readonly { readonly size_bytes: number }[],
+  { instances }: Allotment,
+): number {
+  const fileBytes = files.reduce((bytes, file) => bytes + file.size_bytes, 0);
+  return instances * (runnerBytes + fileBytes * memoryPerFileByte);
+}

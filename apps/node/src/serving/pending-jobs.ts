@@ -1,0 +1,160 @@
+/**
+ * The jobs inside one runner. Past its deadline a job's caller is answered; the runner itself counts as stuck only when it
+ * has said nothing for the hard limit past the latest deadline of what it may be running: a request that merely waits
+ * behind a longer one must not cost the runner its life.
+ */
+import { late } from './outcome.js';
+import type { Job, Outcome, Ticket } from './outcome.js';
+
+export interface PendingOptions {
+  readonly hardLimitMs: number;
+  /** How long a free runner may take to begin with what it was given. */
+  readonly slackMs: number;
+  readonly nowMs: () => number;
+  /** Nobody waits for the job any more. */
+  readonly onLeft: (id: number) => void;
+  readonly onStuck: () => void;
+}
+
+/** What a job inside a runner says about when the runner is overdue. */
+export interface Inside {
+  readonly submittedMs: number;
+  readonly deadlineMs: number;
+}
+
+/**
+ * When a runner that stays silent counts as stuck. It takes up work only between two runs and speaks after each, so what
+ * was submitted later than it was last heard (and some slack) waits in the socket and cannot be what it is running.
+ */
+export function stuckAtMs(
+  jobs: Iterable<Inside>,
+  heardMs: number,
+  { hardLimitMs, slackMs }: Pick<PendingOptions, 'hardLimitMs' | 'slackMs'>,
+): number {
+  let latestMs = heardMs;
+  for (const { submittedMs, deadlineMs } of jobs)
+    if (submittedMs <= heardMs + slackMs) latestMs = Math.max(latestMs, deadlineMs);
+  return latestMs + hardLimitMs;
+}
+
+export class PendingJobs {
+  private readonly jobs = new Map<number, PendingJob>();
+  /** When the runner last spoke, or was given its first job after having none. */
+  private heardMs = 0;
+  private left = 0;
+  private watch: NodeJS.Timeout | undefined;
+  private readonly emptied = new Set<() => void>();
+
+  constructor(private readonly options: PendingOptions) {}
+
+  /** Jobs inside, also those whose caller has gone. */
+  get size(): number {
+    return this.jobs.size;
+  }
+
+  /** What a new job has to wait for, in jobs: those whose callers have gone are skipped, but one of them may be running. */
+  get ahead(): number {
+    return this.jobs.size - this.left + (this.left > 0 ? 1 : 0);
+  }
+
+  add(id: number, job: Job): Ticket {
+    const nowMs = this.options.nowMs();
+    if (this.jobs.size === 0) this.heardMs = nowMs;
+    const entry = new PendingJob(job, nowMs, () => this.leave(id));
+    this.jobs.set(id, entry);
+    return entry;
+  }
+
+  settle(id: number, outcome: Outcome): void {
+    const entry = this.jobs.get(id);
+    if (!entry) return;
+    this.jobs.delete(id);
+    if (!entry.isWaitedFor) this.left -= 1;
+    entry.settle(outcome);
+    if (this.jobs.size > 0) return;
+    for (const resolve of this.emptied) resolve();
+    this.emptied.clear();
+  }
+
+  /** Resolves when nothing is inside, also none of those whose caller has gone. */
+  whenEmpty(): Promise<void> {
+    if (this.jobs.size === 0) return Promise.resolve();
+    return new Promise((resolve) => this.emptied.add(resolve));
+  }
+
+  /** The runner has sent something. */
+  heard(): void {
+    this.heardMs = this.options.nowMs();
+  }
+
+  /** The runner has ended. */
+  settleAll(outcome: Outcome): void {
+    clearTimeout(this.watch);
+    for (const id of this.jobs.keys()) this.settle(id, outcome);
+  }
+
+  private leave(id: number): void {
+    this.left += 1;
+    this.options.onLeft(id);
+    this.watchOn();
+  }
+
+  private watchOn(): void {
+    if (this.watch !== undefined) return;
+    const delayMs = Math.max(0, this.stuckAt() - this.options.nowMs());
+    this.watch = setTimeout(() => {
+      // What has arrived meanwhile is read first: it is this process that may have been busy.
+      setImmediate(() => this.look());
+    }, delayMs);
+  }
+
+  private look(): void {
+    this.watch = undefined;
+    if (this.left === 0) return;
+    if (this.options.nowMs() >= this.stuckAt()) this.options.onStuck();
+    else this.watchOn();
+  }
+
+  private stuckAt(): number {
+    return stuckAtMs(this.jobs.values(), this.heardMs, this.options);
+  }
+}
+
+class PendingJob implements Ticket, Inside {
+  isWaitedFor = true;
+  readonly deadlineMs: number;
+  private readonly report: (outcome: Outcome) => void;
+  private readonly timer: NodeJS.Timeout;
+
+  // Keeps no hold of the body: it may be large, and the runner has it.
+  constructor(
+    job: Job,
+    readonly submittedMs: number,
+    private readonly leave: () => void,
+  ) {
+    this.report = job.settle;
+    this.deadlineMs = submittedMs + job.timeoutMs;
+    this.timer = setTimeout(() => this.expire(), job.timeoutMs);
+  }
+
+  settle(outcome: Outcome): void {
+    clearTimeout(this.timer);
+    if (!this.isWaitedFor) return;
+    this.isWaitedFor = false;
+    this.report(outcome);
+  }
+
+  abandon(): void {
+    if (!this.isWaitedFor) return;
+    clearTimeout(this.timer);
+    this.isWaitedFor = false;
+    this.leave();
+  }
+
+  private expire(): void {
+    if (!this.isWaitedFor) return;
+    this.isWaitedFor = false;
+    this.leave();
+    this.report(late);
+  }
+}

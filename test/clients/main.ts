@@ -1,0 +1,101 @@
+/** `npm run test:clients`: stock clients of other projects against a whole platform. Needs python3 and PyPI. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { uploadVersion } from '#client/upload';
+import { packageRoot } from '#platform/program';
+import { identityModel, onnxModel } from '../support/onnx-model.js';
+import type { Value } from '../support/onnx-model.js';
+import { startPlatform } from '../support/platform.js';
+import type { Platform } from '../support/platform.js';
+
+const packages = ['tritonclient[http]==2.73.0'];
+
+async function run(
+  command: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<number> {
+  const child = spawn(command, args, { stdio: 'inherit', env: { ...process.env, ...env } });
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return code ?? 1;
+}
+
+async function makePython(folder: string): Promise<string> {
+  const python = join(folder, 'venv/bin/python');
+  const isMade =
+    (await run('python3', ['-m', 'venv', join(folder, 'venv')])) === 0 &&
+    (await run(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages])) ===
+      0;
+  if (!isMade) throw new Error('the Python environment cannot be made');
+  return python;
+}
+
+const matrix = (name: string): Value => ({ name, type: 'FP32', shape: ['n', 2] });
+const models = {
+  pair: onnxModel({
+    inputs: [matrix('a'), matrix('b')],
+    outputs: [matrix('sum'), matrix('difference')],
+    ops: [
+      { type: 'Add', inputs: ['a', 'b'], outputs: ['sum'] },
+      { type: 'Sub', inputs: ['a', 'b'], outputs: ['difference'] },
+    ],
+  }),
+  words: identityModel('BYTES'),
+};
+
+async function release(platform: Platform, folder: string, name: string, bytes: Buffer): Promise<void> {
+  const file = join(folder, `${name}.onnx`);
+  await writeFile(file, bytes);
+  await platform.admin.models.create({ body: { name } });
+  await uploadVersion(platform.adminOptions, name, [{ path: 'model.onnx', source: file }]);
+  await platform.waitForVersion(name, 1, 'READY');
+  const params = { endpoint: name };
+  const { revision } = await platform.admin.endpoints.read({ params });
+  await platform.admin.endpoints.setTraffic({
+    params,
+    body: { split: [{ version: 1, weight: 1 }] },
+    headers: { 'if-match': `"${revision}"` },
+  });
+}
+
+async function adminToken(platform: Platform): Promise<string> {
+  const token = await platform.adminOptions.token?.();
+  if (token === undefined) throw new Error('the platform gave no administrator');
+  return token;
+}
+
+async function servedBy(platform: Platform, token: string, model: string): Promise<void> {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const url = `${platform.gatewayUrl}/v2/models/${model}/ready`;
+    const answer = await fetch(url, { headers: { authorization: `Bearer ${token}` } });
+    await answer.body?.cancel();
+    if (answer.status === 200) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`the gateway does not serve ${model}`);
+}
+
+async function main(): Promise<number> {
+  const folder = await mkdtemp(join(tmpdir(), 'sluice-clients-'));
+  const python = await makePython(folder);
+  const platform = await startPlatform();
+  try {
+    for (const [name, bytes] of Object.entries(models)) await release(platform, folder, name, bytes);
+    const token = await (await platform.createCaller(['infer'])).token();
+    for (const name of Object.keys(models)) await servedBy(platform, token, name);
+    return await run(python, [join(packageRoot, 'test/clients/triton_client.py')], {
+      SLUICE_URL: platform.gatewayUrl,
+      SLUICE_MODEL: 'pair',
+      SLUICE_TOKEN: token,
+      SLUICE_ADMIN_TOKEN: await adminToken(platform),
+    });
+  } finally {
+    await platform.stop();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+process.exitCode = await main();
