@@ -5,7 +5,7 @@ import { messageOf } from '#platform/errors';
 import { z } from 'zod';
 import { StartError } from './start-error.js';
 
-const StandaloneSettings = z.object({
+export const StandaloneSettings = z.object({
   SLUICE_DATA_DIR: z.string().min(1).default('./data'),
   SLUICE_GATEWAY_HOST: z.string().min(1).default('127.0.0.1'),
   SLUICE_GATEWAY_PORT: portSetting.default(8080),
