@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { inheritedEnv, loadEnv, portSetting, secretSetting } from '#platform/env';
 import { messageOf } from '#platform/errors';
 import { z } from 'zod';
-import { StartError } from './start-error.js';
+import { StartError } from '#platform/start';
 
 export const StandaloneSettings = z.object({
   SLUICE_DATA_DIR: z.string().min(1).default('./data'),
