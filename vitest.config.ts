@@ -38,6 +38,16 @@ export default defineConfig({
         resolve,
         ssr: { resolve },
         test: {
+          name: 'services',
+          include: ['test/services/**/*.spec.ts'],
+          environment: 'node',
+          testTimeout: 60_000,
+        },
+      },
+      {
+        resolve,
+        ssr: { resolve },
+        test: {
           name: 'e2e',
           include: ['test/e2e/**/*.spec.ts'],
           environment: 'node',

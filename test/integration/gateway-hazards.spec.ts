@@ -165,9 +165,9 @@ describe('breaks', () => {
     };
     await serveBy([node.replica]);
     const waiting = new AbortController();
+    const reached = once(node.server, 'request');
     const early = infer('{}', { signal: waiting.signal });
-    await until(() => gateway.core.inFlight === 1, 'in flight');
-    await once(node.server, 'connection').catch(() => undefined);
+    await reached;
     waiting.abort();
     await expect(early).rejects.toThrow();
     await until(() => cancelled === 1, 'cancelled before the answer');

@@ -183,7 +183,10 @@ describe('authentication', () => {
     ] as const)
       expect((await infer(undefined, { path, method: 'GET' })).status, path).toBe(status);
     const server = await infer(await token({ scope: 'models:read' }), { path: '/v2', method: 'GET' });
-    expect(await server.json()).toMatchObject({ name: 'sluice', extensions: expect.arrayContaining(['binary_tensor_data']) });
+    expect(await server.json()).toMatchObject({
+      name: 'sluice',
+      extensions: expect.arrayContaining(['binary_tensor_data']),
+    });
   });
 });
 

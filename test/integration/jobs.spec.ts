@@ -1,10 +1,9 @@
 import { createLogger } from '#platform/logger';
-import { once, EventEmitter } from 'node:events';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, it, vi } from 'vitest';
 import { JobQueue } from '../../apps/registry/src/jobs/job-queue.js';
-import { migrateJobQueue, openRunner } from '../../apps/registry/src/jobs/job-backend.js';
-import type { JobRunner } from '../../apps/registry/src/jobs/job-backend.js';
+import { migrateJobQueue } from '../../apps/registry/src/jobs/job-backend.js';
+import { coalescesRequests } from '../support/job-cases.js';
 import { joinNode } from '../support/nodes.js';
 import type { TestNode } from '../support/nodes.js';
 import { createDatabase } from '../support/postgres.js';
@@ -32,53 +31,22 @@ const isAssigned = async (node: TestNode, versionId: string): Promise<boolean> =
 describe('the job queue', () => {
   let registry: TestRegistry;
   let jobs: JobQueue;
-  let runner: JobRunner | undefined;
   beforeAll(async () => {
     registry = await startRegistry();
   });
   beforeEach(() => {
     jobs = new JobQueue(registry.config, createLogger('jobs', 'silent'));
   });
-  afterEach(async () => {
-    await runner?.close();
-    runner = undefined;
-    await jobs.onModuleDestroy();
-  });
+  afterEach(() => jobs.onModuleDestroy());
   afterAll(() => registry.close());
 
-  it('runs a burst of requests once or twice, and never misses one that comes while it runs', async () => {
-    const signals = new EventEmitter();
-    let runs = 0;
-    let release = (): void => undefined;
-    runner = openRunner({ databaseUrl: registry.databaseUrl, redisUrl: undefined }, async () => {
-      runs += 1;
-      const released = new Promise<void>((resolve) => {
-        release = resolve;
-      });
-      signals.emit('started');
-      await released;
-    });
-    const started = once(signals, 'started');
-    await Promise.all(Array.from({ length: 20 }, () => jobs.lookAgain('placement')));
-    await started;
-    await Promise.all(Array.from({ length: 20 }, () => jobs.lookAgain('placement')));
-    const again = once(signals, 'started');
-    release();
-    await again;
-    expect(runs).toBe(2);
-    const third = once(signals, 'started');
-    release();
-    await vi.waitUntil(async () => {
+  it('runs a burst of requests once or twice, and never misses one that comes while it runs', () =>
+    coalescesRequests(jobs, { databaseUrl: registry.databaseUrl, redisUrl: undefined }, async () => {
       const [row] = await registry.dataSource.query<{ count: string }[]>(
         'SELECT count(*) FROM sluice_jobs.job',
       );
       return row?.count === '0';
-    });
-    await jobs.lookAgain('placement');
-    await third;
-    release();
-    expect(runs).toBe(3);
-  });
+    }));
 
   it('does not fail or hold up a request when the queue is away', async () => {
     const database = await createDatabase(inject('postgresUrl'));

@@ -1,8 +1,8 @@
 /** The program `gateway`. It listens at once, and is ready when it has a snapshot; told to end, it finishes what is in flight. */
-import { ConfigError, loadEnv } from '#platform/env';
-import { messageOf } from '#platform/errors';
+import { loadEnv } from '#platform/env';
 import { createLogger } from '#platform/logger';
 import { announceReady, onShutdown } from '#platform/shutdown';
+import { startProgram } from '#platform/start';
 import { GatewaySettings } from './config.js';
 import { startGateway } from './gateway.js';
 
@@ -20,17 +20,4 @@ async function start(): Promise<void> {
   announceReady(gateway.url);
 }
 
-/** Of a foreseen error the message is enough, in one line; any other shows where it came from. */
-function explain(error: unknown): string {
-  const isListening = error instanceof Error && Reflect.get(error, 'syscall') === 'listen';
-  return isListening || error instanceof ConfigError || !(error instanceof Error)
-    ? messageOf(error)
-    : (error.stack ?? error.message);
-}
-
-try {
-  await start();
-} catch (error) {
-  process.stderr.write(`sluice gateway: ${explain(error)}\n`);
-  process.exit(1);
-}
+await startProgram('gateway', start);

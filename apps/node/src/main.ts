@@ -1,8 +1,7 @@
 /** The program `node`. It listens at once and is ready when the registry has taken it in; told to end, it leaves traffic first. */
-import { ConfigError } from '#platform/env';
-import { messageOf } from '#platform/errors';
 import { createLogger } from '#platform/logger';
 import { announceReady, onShutdown } from '#platform/shutdown';
+import { startProgram } from '#platform/start';
 import { loadConfig } from './config.js';
 import { startNode } from './node.js';
 
@@ -18,17 +17,4 @@ async function start(): Promise<void> {
   announceReady(node.url);
 }
 
-/** Of a foreseen error the message is enough, in one line; any other shows where it came from. */
-function explain(error: unknown): string {
-  const isListening = error instanceof Error && Reflect.get(error, 'syscall') === 'listen';
-  return isListening || error instanceof ConfigError || !(error instanceof Error)
-    ? messageOf(error)
-    : (error.stack ?? error.message);
-}
-
-try {
-  await start();
-} catch (error) {
-  process.stderr.write(`sluice node: ${explain(error)}\n`);
-  process.exit(1);
-}
+await startProgram('node', start);

@@ -2,14 +2,13 @@
  * The program `registry`: the API. It starts only with right settings and on a schema it knows; told to end, it answers
  * "not ready", takes no new connection, finishes what is in flight and closes the database last.
  */
-import { ConfigError } from '#platform/env';
-import { messageOf } from '#platform/errors';
 import { createLogger } from '#platform/logger';
 import { announceReady, onShutdown } from '#platform/shutdown';
+import { startProgram } from '#platform/start';
 import { createApp } from './app.js';
 import { loadConfig } from './config.js';
 import { Readiness } from './health/readiness.js';
-import { DatabaseStartError, openDatabase } from './schema.js';
+import { openDatabase } from './schema.js';
 
 const shutdownTimeoutMs = 8_000;
 
@@ -32,16 +31,4 @@ async function start(): Promise<void> {
   announceReady(url);
 }
 
-/** Of a foreseen error the message is enough, in one line; any other shows where it came from. */
-function explain(error: unknown): string {
-  const isListening = error instanceof Error && Reflect.get(error, 'syscall') === 'listen';
-  const isForeseen = error instanceof ConfigError || error instanceof DatabaseStartError || isListening;
-  return isForeseen || !(error instanceof Error) ? messageOf(error) : (error.stack ?? error.message);
-}
-
-try {
-  await start();
-} catch (error) {
-  process.stderr.write(`sluice registry: ${explain(error)}\n`);
-  process.exit(1);
-}
+await startProgram('registry', start);

@@ -5,11 +5,12 @@
 import { createDataSource, dataSourceOptions } from '#database/data-source';
 import { migrations } from '#migrations/index';
 import { messageOf } from '#platform/errors';
+import { StartError } from '#platform/start';
 import { DataSource } from 'typeorm';
 import { migrateJobQueue } from './jobs/job-backend.js';
 
 /** One line for a person: why the program cannot work with this database. */
-export class DatabaseStartError extends Error {
+export class DatabaseStartError extends StartError {
   override readonly name = 'DatabaseStartError';
 }
 

@@ -2,14 +2,13 @@
  * The program `registry worker`: runs the jobs. It serves no one; told to end, it lets the job that runs finish.
  * Several may run: jobs take their locks in the database.
  */
-import { ConfigError } from '#platform/env';
-import { messageOf } from '#platform/errors';
 import { createLogger } from '#platform/logger';
 import { announceReady, onShutdown } from '#platform/shutdown';
+import { startProgram } from '#platform/start';
 import { NestFactory } from '@nestjs/core';
 import { loadConfig } from './config.js';
 import { NestLogger } from './http/nest-logger.js';
-import { DatabaseStartError, openDatabase } from './schema.js';
+import { openDatabase } from './schema.js';
 import { WorkerModule } from './worker.module.js';
 
 const shutdownTimeoutMs = 8_000;
@@ -29,11 +28,4 @@ async function start(): Promise<void> {
   announceReady('');
 }
 
-try {
-  await start();
-} catch (error) {
-  const isPlain = error instanceof ConfigError || error instanceof DatabaseStartError;
-  const text = isPlain || !(error instanceof Error) ? messageOf(error) : (error.stack ?? error.message);
-  process.stderr.write(`sluice registry worker: ${text}\n`);
-  process.exit(1);
-}
+await startProgram('registry worker', start);

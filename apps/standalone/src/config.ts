@@ -3,9 +3,9 @@ import { parseArgs } from 'node:util';
 import { inheritedEnv, loadEnv, portSetting, secretSetting } from '#platform/env';
 import { messageOf } from '#platform/errors';
 import { z } from 'zod';
-import { StartError } from './start-error.js';
+import { StartError } from '#platform/start';
 
-const StandaloneSettings = z.object({
+export const StandaloneSettings = z.object({
   SLUICE_DATA_DIR: z.string().min(1).default('./data'),
   SLUICE_GATEWAY_HOST: z.string().min(1).default('127.0.0.1'),
   SLUICE_GATEWAY_PORT: portSetting.default(8080),

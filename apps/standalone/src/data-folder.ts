@@ -7,7 +7,8 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { identify, isSameProcess } from './process-identity.js';
 import { messageOf } from '#platform/errors';
-import { StartError, codeOf } from './start-error.js';
+import { StartError } from '#platform/start';
+import { codeOf } from './error-code.js';
 
 export interface DataFolder {
   readonly path: string;

@@ -4,7 +4,6 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SluiceClientError } from '#client/client';
-import { ConfigError } from '#platform/env';
 import { messageOf } from '#platform/errors';
 import { credentialText, partsTable, predictionText, tryItText } from './banner.js';
 import { type StandaloneConfig, loadStandaloneConfig, usage } from './config.js';
@@ -13,7 +12,7 @@ import { compareAnswer, predict } from './prediction.js';
 import { type Sample, loadSample } from './sample.js';
 import { rememberShown, secretsPath } from './secrets.js';
 import { seed } from './seed.js';
-import { StartError } from './start-error.js';
+import { StartError } from '#platform/start';
 import type { PartStatus } from './supervise/part.js';
 import type { LogLine } from './supervise/log-line.js';
 
@@ -24,8 +23,7 @@ const complain = (text: string): void => void process.stderr.write(`${text}\n`);
 const echoOfCtrlCMs = 500;
 
 function describe(error: unknown): string {
-  const isMendable =
-    error instanceof StartError || error instanceof ConfigError || error instanceof SluiceClientError;
+  const isMendable = error instanceof StartError || error instanceof SluiceClientError;
   if (!isMendable && error instanceof Error) return `sluice: ${error.stack ?? error.message}`;
   return `sluice: ${messageOf(error).replace(/\s*\n\s*/g, ' ')}`;
 }

@@ -21,7 +21,7 @@ import {
   worker,
 } from './programs.js';
 import { type Secrets, loadSecrets } from './secrets.js';
-import { StartError } from './start-error.js';
+import { StartError } from '#platform/start';
 import { runToEnd } from './supervise/one-shot.js';
 import type { PartEvents, PartStatus } from './supervise/part.js';
 import { Supervisor } from './supervise/supervisor.js';

@@ -1,7 +1,8 @@
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '#platform/errors';
-import { StartError, codeOf } from './start-error.js';
+import { StartError } from '#platform/start';
+import { codeOf } from './error-code.js';
 
 /** Binds and lets go again: the port that the system gave, or the failure. */
 function tryPort(host: string, port: number): Promise<number> {

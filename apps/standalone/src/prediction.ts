@@ -2,7 +2,7 @@
 import { sluiceHeaders } from '#contracts/oip';
 import { z } from 'zod';
 import { type Sample, type SampleVersion, sampleRequest } from './sample.js';
-import { StartError } from './start-error.js';
+import { StartError } from '#platform/start';
 
 const InferAnswer = z.object({
   outputs: z.array(z.object({ name: z.string(), data: z.array(z.coerce.number()) })),

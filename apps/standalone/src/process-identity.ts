@@ -1,6 +1,6 @@
 /** Whether a process that is known by its number still lives, and is still the same process. */
 import { readFileSync } from 'node:fs';
-import { codeOf } from './start-error.js';
+import { codeOf } from './error-code.js';
 
 /** A process number, and when the kernel started that process (null where /proc does not tell). */
 export interface ProcessIdentity {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { readJson, writePrivateJson } from './data-folder.js';
-import { StartError } from './start-error.js';
+import { StartError } from '#platform/start';
 
 /** What is generated on the first start of a data folder and kept in its secrets.json (mode 0600). */
 const Secrets = z.object({

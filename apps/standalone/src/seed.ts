@@ -10,7 +10,7 @@ import { uploadVersion } from '#client/upload';
 import type { Endpoint, Traffic } from '#contracts/endpoints';
 import type { Version } from '#contracts/models';
 import type { Sample, SampleVersion } from './sample.js';
-import { StartError } from './start-error.js';
+import { StartError } from '#platform/start';
 
 interface RegistryAccess {
   readonly baseUrl: string;

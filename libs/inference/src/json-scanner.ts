@@ -102,9 +102,15 @@ export class JsonScanner {
     if (this.depth > this.maxDepth)
       throw new TensorError('INVALID_JSON', `The body nests deeper than ${this.maxDepth} levels.`);
     // Both closing brackets are two above their opening ones.
-    if (this.peek() !== opening + 2) return true;
+    if (this.peek() !== opening + 2) return this.continues();
     this.leave();
     return false;
+  }
+
+  /** True; a body that ends where a value must follow is cut off, whatever that value should have been. */
+  private continues(): true {
+    if (this.peek() === end) throw this.unexpected();
+    return true;
   }
 
   private leave(): void {
@@ -117,7 +123,7 @@ export class JsonScanner {
     const byte = this.peek();
     if (byte === comma) {
       this.pos += 1;
-      return true;
+      return this.continues();
     }
     if (byte !== closing) throw this.unexpected();
     this.leave();
@@ -137,6 +143,7 @@ export class JsonScanner {
       if (first.length < 8) first.push(key);
       else others = (others ?? new Set()).add(key);
       this.expect(colon);
+      this.continues();
       onKey(key);
     } while (this.more(closeObject));
   }

@@ -2,18 +2,17 @@
  * The Open Inference Protocol's request, in JSON, binary or a mixture → typed tensors, checked in full against the
  * signature. What passes here fits the model; what does not is refused with the input's name and what was expected.
  */
-import type { Signature, TensorSpec } from '#contracts/tensors';
+import type { TensorSpec } from '#contracts/tensors';
 import { decodeBinary, elementBytes, readUtf8 } from './binary-tensors.js';
 import { assertClassifiable } from './classification.js';
 import { invalidRequest, invalidTensor } from './errors.js';
 import { JsonScanner } from './json-scanner.js';
-import { CodecLimits } from './limits.js';
 import { readEnvelope } from './oip-envelope.js';
 import type { EnvelopeInput, EnvelopeOutput } from './oip-envelope.js';
 import { booleanParameter, countParameter, requestParameters } from './oip-parameters.js';
 import type { ResponseEncoder, WantedOutput } from './oip-response.js';
 import type { DecodedRequest } from './request.js';
-import { checkedCount, completeInputs, planOf } from './signature-plan.js';
+import { checkedCount, completeInputs } from './signature-plan.js';
 import type { SignaturePlan } from './signature-plan.js';
 import { elementCount } from './tensor.js';
 import type { Elements, Tensor } from './tensor.js';
@@ -165,21 +164,3 @@ function rawShape({ name, datatype, shape }: TensorSpec, bytes: number): readonl
     throw invalidTensor(`input '${name}': ${bytes} bytes are no multiple of ${rest}, as ${shapeText(shape)} of ${datatype} needs`);
   return ones.map((one, index) => (index === axis ? size : one));
 } // prettier-ignore
-
-/** The former interface, for a runner that does not yet decode through codec.ts. */
-export function requestDecoder(
-  signature: Signature,
-): (body: Buffer) => DecodedRequest & { id: string | undefined } {
-  const plan = planOf(signature, CodecLimits.parse({}));
-  const scanner = new JsonScanner(100);
-  return (body) => {
-    let seen: string | undefined;
-    const encode: ResponseEncoder = (_results, _wanted, id) => {
-      seen = id;
-      return { parts: [], headerLength: undefined };
-    };
-    const request = decodeOip({ plan, scanner, encode }, body, undefined);
-    request.encode([]);
-    return { ...request, id: seen };
-  };
-}

@@ -44,10 +44,3 @@ export function oipEncoder({ model, version }: ModelLabel, hasBatchDimension: bo
     return { parts: [json, ...tail], headerLength: tail.length > 0 ? json.length : undefined };
   };
 }
-
-export type { ModelLabel };
-/** The former interface, as `requestDecoder` in oip-request.ts. */
-export const responseEncoder =
-  (label: ModelLabel) =>
-  (outputs: readonly Tensor[], id?: string): string =>
-    oipEncoder(label, false)(outputs, [], id).parts.join('');

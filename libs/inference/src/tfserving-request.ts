@@ -10,7 +10,7 @@ import type { Complaints } from './json-column.js';
 import { closeArray, openArray, openObject, quote } from './json-scanner.js';
 import type { JsonScanner } from './json-scanner.js';
 import type { DecodedRequest } from './request.js';
-import { checkedCount, completeInputs } from './signature-plan.js';
+import { checkedCount, completeInputs, inputSpec } from './signature-plan.js';
 import type { SignaturePlan } from './signature-plan.js';
 import { elementCount } from './tensor.js';
 import type { Tensor } from './tensor.js';
@@ -161,10 +161,8 @@ function readColumns(codec: TfServingCodec): Map<string, Tensor> {
     return tensors;
   }
   scanner.readMembers((key) => {
-    const spec = plan.inputs.get(key);
-    // TensorFlow Serving passes over names that it does not know.
-    if (spec) read(spec);
-    else scanner.skip();
+    // TensorFlow Serving passes over names that it does not know, which hides a caller's mistake.
+    read(inputSpec(plan, key));
   });
   for (const name of plan.inputs.keys())
     if (!tensors.has(name)) throw invalidTensor(`Missing named input: ${name} in 'inputs' object.`);

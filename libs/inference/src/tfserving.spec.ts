@@ -79,7 +79,8 @@ describe(':predict', () => {
   });
 
   it('takes named columns of several inputs', () => {
-    const request = predict(two, { inputs: { s: [['x'], ['y']], a: [1, 2], other: 0 } });
+    const request = predict(two, { inputs: { s: [['x'], ['y']], a: [1, 2] } });
+    expect(refusal(() => predict(two, { inputs: { s: [['x']], a: [1], other: 0 } }))).toMatch(/unknown input 'other'/);
     expect(request.inputs.map(({ shape }) => shape)).toEqual([[2], [2, 1]]);
     const results = [
       tensor('n', 'INT64', [1], BigInt64Array.of(1n)),

@@ -2,9 +2,10 @@
  * The only reader of process.env. A program describes its settings in one zod schema and gets them parsed, once, at start.
  */
 import { z } from 'zod';
+import { StartError } from './start.js';
 
 /** A setting is wrong; the message lists every one, for a person to read. The program should exit with code 1. */
-export class ConfigError extends Error {
+export class ConfigError extends StartError {
   override readonly name = 'ConfigError';
 }
 

@@ -3,17 +3,12 @@ import type { VersionConfig } from '#contracts/models';
 import type { Datatype, Profile, Signature, TensorSpec } from '#contracts/tensors';
 import type { BatchLimits, ServedVersion } from './model-table.js';
 
-/** What a runner found out about joining requests. */
-interface Measured {
-  readonly batching?: { readonly enabled: boolean; readonly costs: readonly { readonly rows: number }[] };
-}
-
 /**
  * Triton's rule for a batching model is that each tensor's first dimension is the batch: a client that reads a batch size
  * above 0 cuts it off.
  */
 export function batchLimits(
-  { batching }: Profile & Measured,
+  { batching }: Profile,
   { inputs, outputs }: Signature,
   config: Pick<VersionConfig, 'max_batch_size' | 'max_queue_delay_us'>,
 ): BatchLimits {

@@ -4,7 +4,7 @@
  */
 import { spawnSync, type SpawnOptions } from 'node:child_process';
 import { userInfo } from 'node:os';
-import { StartError } from '../start-error.js';
+import { StartError } from '#platform/start';
 
 export type Account =
   | { readonly kind: 'self' }

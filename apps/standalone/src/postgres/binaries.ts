@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { messageOf } from '#platform/errors';
-import { StartError } from '../start-error.js';
+import { StartError } from '#platform/start';
 
 /** Where the PostgreSQL of the npm package lies, and which major version it is. */
 export interface PostgresBinaries {

@@ -17,7 +17,8 @@ import {
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { messageOf } from '#platform/errors';
-import { StartError, codeOf } from '../start-error.js';
+import { StartError } from '#platform/start';
+import { codeOf } from '../error-code.js';
 import { requireOwnName, runAs, type Account, type Owner } from './account.js';
 import type { PostgresBinaries } from './binaries.js';
 

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { commandOf, isAlive, takesSignals } from '../process-identity.js';
-import { StartError, codeOf } from '../start-error.js';
+import { StartError } from '#platform/start';
+import { codeOf } from '../error-code.js';
 import { databaseUser } from './cluster.js';
 
 export interface Postmaster {

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { freePort } from '../ports.js';
-import { StartError } from '../start-error.js';
+import { StartError } from '#platform/start';
 import type { PartSpec } from '../supervise/part.js';
 import { chooseAccount, runAs, type Account } from './account.js';
 import { findBinaries, type PostgresBinaries } from './binaries.js';

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { messageOf } from '#platform/errors';
-import { StartError } from '../start-error.js';
+import { StartError } from '#platform/start';
 import { exitReason, isTrace, readLogLine } from './log-line.js';
 import type { Launch } from './part.js';
 

@@ -9,7 +9,8 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { messageOf } from '#platform/errors';
 import { z } from 'zod';
-import { StartError, codeOf } from '../start-error.js';
+import { StartError } from '#platform/start';
+import { codeOf } from '../error-code.js';
 import { countFailure, restartDelayMs } from './backoff.js';
 import { exitReason, isTrace, readLogLine, type LogLine } from './log-line.js';
 

@@ -2,7 +2,7 @@
  * All parts together: brought up group by group, taken down in the opposite order within a bound.
  * Stopping is safe at any moment, also in the middle of a start, and a second call joins the first.
  */
-import { StartError } from '../start-error.js';
+import { StartError } from '#platform/start';
 import { Part, type PartEvents, type PartSpec, type PartStatus } from './part.js';
 
 export class Supervisor {

@@ -1,0 +1,39 @@
+/** README's tables are complete: a setting or dependency that nobody explains is one that nobody can use. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { z } from 'zod';
+import { packageRoot } from '#platform/program';
+import { GatewaySettings } from '../../apps/gateway/src/config.js';
+import { NodeSettings } from '../../apps/node/src/config.js';
+import { RegistrySettings } from '../../apps/registry/src/config.js';
+import { StandaloneSettings } from '../../apps/standalone/src/config.js';
+
+const text = (file: string): string => readFileSync(join(packageRoot, file), 'utf8');
+const readme = text('README.md');
+
+/** The first cells of the rows below a heading, up to the next one. */
+function firstCells(heading: string): string {
+  const section = readme.split(new RegExp(`^## ${heading}$`, 'm'))[1]?.split(/^## /m)[0] ?? '';
+  return [...section.matchAll(/^\| ([^|]+) \|/gm)].map(([, cell]) => cell).join(' ');
+}
+
+it('explains every setting, and none that does not exist', () => {
+  const explained = new Set(firstCells('Configuration').match(/[A-Z]+_[A-Z_]+/g));
+  const settings = [RegistrySettings, GatewaySettings, NodeSettings, StandaloneSettings].flatMap((schema) =>
+    Object.keys(schema.shape),
+  );
+  expect([...explained].sort()).toEqual([...new Set(settings)].sort());
+});
+
+it('says what each dependency is for', () => {
+  const { dependencies } = z
+    .object({ dependencies: z.record(z.string(), z.string()) })
+    .parse(JSON.parse(text('package.json')));
+  const explained = firstCells('Dependencies').replaceAll(
+    '@nestjs/common, core, platform-fastify,',
+    '@nestjs/common, @nestjs/core, @nestjs/platform-fastify,',
+  );
+  const names = new Set(explained.split(/[ ,|]+/));
+  expect(Object.keys(dependencies).filter((name) => !names.has(name))).toEqual([]);
+});
