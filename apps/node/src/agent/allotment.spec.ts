@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { allot } from './allotment.js';
+import { allot, neededInstances } from './allotment.js';
 
 describe('allot', () => {
   it.each([
@@ -29,5 +29,18 @@ describe('allot', () => {
         expect(got.instances * got.intraOpThreads).toBeLessThanOrEqual(Math.max(cores, instances ?? 1));
       }),
     );
+  });
+});
+
+describe('what a version needs', () => {
+  const allotment = { instances: 2, intraOpThreads: 1 };
+  it.each([
+    ['a quick model', null, 1, 0.1, 1],
+    ['a slow model', null, 1, 20, 2],
+    ['a model that was not measured', null, 0, 0, 2],
+    ['a config that names a number', 2, 1, 0.1, 2],
+  ])('of %s', (_, instances, warmupMs, latencyMs, needed) => {
+    const profile = { warmup_ms: warmupMs, latency_ms: latencyMs };
+    expect(neededInstances({ instances }, allotment, profile)).toBe(needed);
   });
 });

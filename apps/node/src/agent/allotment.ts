@@ -1,5 +1,6 @@
 /** How many runner processes a version gets on this node, how many threads each, and the memory that may take. Pure. */
 import type { VersionConfig } from '#contracts/models';
+import type { Profile } from '#contracts/tensors';
 
 export interface Allotment {
   readonly instances: number;
@@ -17,6 +18,19 @@ export function allot(
   const count = instances ?? Math.max(1, Math.min(usualInstances, Math.floor(cores / (threads ?? 1))));
   const share = Math.max(1, Math.floor(cores / count));
   return { instances: count, intraOpThreads: Math.min(threads ?? share, share) };
+}
+
+/** A model that answers sooner is served by one process: a second would only take turns with the gateway and the front. */
+const quickMs = 0.5;
+
+/** How many processes a version really gets, once its first has measured it. An explicit number is obeyed. */
+export function neededInstances(
+  { instances }: Pick<VersionConfig, 'instances'>,
+  allotment: Allotment,
+  { warmup_ms: warmupMs, latency_ms: latencyMs }: Pick<Profile, 'warmup_ms' | 'latency_ms'>,
+): number {
+  const isMeasured = warmupMs > 0;
+  return instances === null && isMeasured && latencyMs < quickMs ? 1 : allotment.instances;
 }
 
 /** A runner process with ONNX Runtime and no model. */

@@ -15,7 +15,7 @@ import type { ServedVersion } from '../serving/model-table.js';
 import { RunnerPool } from '../serving/runner-pool.js';
 import type { CrewLimits } from '../serving/crew.js';
 import { LoadError } from '../serving/runner-process.js';
-import { allot, guessBytes } from './allotment.js';
+import { allot, neededInstances, guessBytes } from './allotment.js';
 import type { Allotment } from './allotment.js';
 import { CorruptArtifactError } from './artifact-cache.js';
 import type { ArtifactCache } from './artifact-cache.js';
@@ -134,7 +134,7 @@ export class Replica implements Tenant {
       signature: loaded.signature,
       defaultTimeoutMs: assignment.config.default_timeout_ms,
       batching: batchLimits(loaded.profile, loaded.signature, assignment.config),
-      instances: this.allotment.instances,
+      instances: neededInstances(assignment.config, this.allotment, loaded.profile),
       pool: loaded.pool,
     };
   }
@@ -233,7 +233,7 @@ export class Replica implements Tenant {
 
   private async load(entryPath: string, signal: AbortSignal): Promise<void> {
     const { model, version, config } = this.assignment;
-    const { instances, intraOpThreads } = this.allotment;
+    const { allotment } = this;
     this.enter('LOADING');
     const { pool, loaded } = await RunnerPool.start({
       ...this.context,
@@ -241,9 +241,9 @@ export class Replica implements Tenant {
         model,
         version: String(version),
         entryPath,
-        config: { ...config, intra_op_threads: intraOpThreads },
+        config: { ...config, intra_op_threads: allotment.intraOpThreads },
       },
-      instances,
+      instances: (profile) => neededInstances(config, allotment, profile),
       queue: config,
       onHealth: (trouble) => this.onHealth(trouble),
       onResidency: (isResident) => this.onResidency(isResident),

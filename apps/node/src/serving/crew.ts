@@ -2,6 +2,7 @@
  * The runner processes of one version: starts them, replaces with back-off those that die and without haste those that
  * have grown too large, sends all of them away and brings them back. It knows nothing of jobs but whether a runner has any.
  */
+import type { Profile } from '#contracts/tensors';
 import { messageOf } from '#platform/errors';
 import type { Logger } from '#platform/logger';
 import type { LoadMessage, LoadedMessage } from '../runner/messages.js';
@@ -16,7 +17,8 @@ export interface CrewLimits {
 
 export interface CrewOptions {
   readonly load: LoadMessage;
-  readonly instances: number;
+  /** How many processes, given what the first one measured. */
+  readonly instances: (profile: Profile) => number;
   readonly limits: CrewLimits;
   readonly logger: Logger;
   readonly random: () => number;
@@ -58,6 +60,7 @@ export class Crew {
   readonly runners = new Set<RunnerProcess>();
   private readonly timers = new Set<NodeJS.Timeout>();
   private shift: Shift | undefined = { starting: 0 };
+  private wanted = 1;
   private deaths = 0;
   private isRenewing = false;
   private load: LoadMessage;
@@ -80,7 +83,8 @@ export class Crew {
    */
   async start(): Promise<LoadedMessage> {
     const loaded = await this.startFirst();
-    const others = Array.from({ length: this.options.instances - 1 }, () => this.startRunner());
+    this.wanted = this.options.instances(loaded.profile);
+    const others = Array.from({ length: this.wanted - 1 }, () => this.startRunner());
     await Promise.all(others);
     return loaded;
   }
@@ -168,7 +172,7 @@ export class Crew {
 
   /** Starts what is missing. */
   private async fill(): Promise<void> {
-    const missing = this.options.instances - this.runners.size - (this.shift?.starting ?? 0);
+    const missing = this.wanted - this.runners.size - (this.shift?.starting ?? 0);
     await Promise.all(Array.from({ length: Math.max(0, missing) }, () => this.restart()));
   }
 
