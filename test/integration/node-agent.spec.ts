@@ -229,20 +229,23 @@ describe('the program', () => {
     await registry.whenReported(assignment, ({ state }) => state === 'READY');
     const headers = { authorization: `Bearer ${await registry.token('gateway')}` };
     const statuses = new Map<number | string, number>();
-    let isRouted = true;
-    const callers = Array.from({ length: 6 }, async (_, caller) => {
+    const call = async (caller: number) => {
       // One caller sends requests that take long: one of them is inside when the node is told to end.
       const body = JSON.stringify({ inputs: size(caller === 0 ? 2_000 : 32) });
-      while (isRouted) {
-        const outcome = await fetch(`${ready.url}/v2/models/m/infer`, { method: 'POST', headers, body }).then(
-          async (response) => {
-            await response.arrayBuffer();
-            return response.status;
-          },
-          String,
-        );
-        statuses.set(outcome, (statuses.get(outcome) ?? 0) + 1);
-      }
+      const outcome = await fetch(`${ready.url}/v2/models/m/infer`, { method: 'POST', headers, body }).then(
+        async (response) => {
+          await response.arrayBuffer();
+          return response.status;
+        },
+        String,
+      );
+      statuses.set(outcome, (statuses.get(outcome) ?? 0) + 1);
+    };
+    const callers = [0, 1, 2, 3, 4, 5];
+    await Promise.all(callers.map(call));
+    let isRouted = true;
+    const calling = callers.map(async (caller) => {
+      while (isRouted) await call(caller);
     });
     child.kill('SIGTERM');
     await registry.when(() => (registry.reports.at(-1)?.draining ? true : undefined));
@@ -250,7 +253,7 @@ describe('the program', () => {
     registry.unassign(assignment);
     setTimeout(() => (isRouted = false), 150);
     const [code] = (await once(child, 'exit')) as [number];
-    await Promise.all(callers);
+    await Promise.all(calling);
     expect(code).toBe(0);
     expect([...statuses.keys()]).toEqual([200]);
     expect(statuses.get(200)).toBeGreaterThan(6);
