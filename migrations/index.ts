@@ -3,9 +3,11 @@ import type { MigrationInterface } from 'typeorm';
 import { Initial1795478760562 } from './1795478760562-initial.js';
 import { ReplicaNext1795489200000 } from './1795489200000-replica-next.js';
 import { HeldVersions1795489920000 } from './1795489920000-held-versions.js';
+import { Teams1795516200000 } from './1795516200000-teams.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
   ReplicaNext1795489200000,
   HeldVersions1795489920000,
+  Teams1795516200000,
 ];

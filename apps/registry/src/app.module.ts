@@ -21,12 +21,14 @@ import { SnapshotModule } from './snapshot/snapshot.module.js';
 import { PlatformModule } from './platform.module.js';
 import type { Platform } from './platform.module.js';
 import { QuotasModule } from './quotas/quotas.module.js';
+import { TeamsModule } from './teams/teams.module.js';
 import { VersionsModule } from './versions/versions.module.js';
 
 /** One line per feature. */
 const features = [
   AuthModule,
   HealthModule,
+  TeamsModule,
   ClientsModule,
   QuotasModule,
   AuditModule,

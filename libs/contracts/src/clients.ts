@@ -2,14 +2,22 @@
 import { z } from 'zod';
 import { Id, Name, Timestamp, pageOf, pageQuery } from './common.js';
 import { GrantableScope } from './scopes.js';
+import { TeamName, defaultTeam } from './teams.js';
 
 export const ClientParams = z.object({ client_id: z.string().min(1).max(255) });
+const EndpointList = z
+  .array(Name)
+  .max(1_000)
+  .describe('The only endpoints that the client may call, whatever its scopes; null: no such list');
 export const Client = z
   .object({
     id: Id,
     client_id: z.string().describe('What the client signs in with'),
     name: Name,
+    team: TeamName,
     scopes: z.array(GrantableScope),
+    endpoints: EndpointList.nullable(),
+    expires_at: Timestamp.nullable().describe('From then on neither its secrets nor its tokens work'),
     disabled_at: Timestamp.nullable(),
     secret_rotated_at: Timestamp,
     created_at: Timestamp,
@@ -27,7 +35,24 @@ export const CreateClient = z.strictObject({
     .regex(/^[a-z0-9][a-z0-9._-]{2,127}$/, 'must be 3 to 128 of a-z, 0-9, ".", "_" and "-"')
     .optional()
     .describe('Default: made up'),
+  team: TeamName.default(defaultTeam),
   scopes: z.array(GrantableScope).min(1).max(200),
+  endpoints: EndpointList.nullable().default(null),
+  expires_at: Timestamp.nullable().default(null),
+});
+export const UpdateClient = z.strictObject({
+  name: Name.optional(),
+  endpoints: EndpointList.nullable().optional(),
+  expires_at: Timestamp.nullable().optional(),
+});
+export const RotateSecret = z.strictObject({
+  overlap_s: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(30 * 86_400)
+    .default(0)
+    .describe('Seconds for which the secrets before it go on working'),
 });
 export const ListClients = z.strictObject({ ...pageQuery });
 export const ClientPage = pageOf(Client);
@@ -77,6 +102,7 @@ export const TokenClaims = z.object({
   exp: z.number(),
   jti: z.string().optional(),
   client_id: z.string().optional(),
+  team: z.string().optional().describe('Of a client: the name of its team'),
   epoch: z.int().optional().describe('Of a node: which of its registrations the token belongs to'),
 });
 export type TokenClaims = z.infer<typeof TokenClaims>;

@@ -32,6 +32,7 @@ export const errorTable = {
   EXPERIMENT_NOT_FOUND: row(404, 'The experiment does not exist'),
   NODE_NOT_FOUND: row(404, 'The node does not exist'),
   CLIENT_NOT_FOUND: row(404, 'The client does not exist'),
+  TEAM_NOT_FOUND: row(404, 'The team does not exist'),
   QUOTA_NOT_FOUND: row(404, 'The quota does not exist'),
   METHOD_NOT_ALLOWED: row(405, 'The method is not allowed here'),
   REQUEST_TIMEOUT: row(408, 'The request did not arrive in time', true),

@@ -10,6 +10,7 @@ import * as models from './models.js';
 import * as nodes from './nodes.js';
 import { route } from './route.js';
 import type { RouteSpec } from './route.js';
+import { teamRoutes } from './routes/teams.js';
 import * as runs from './runs.js';
 import { Snapshot } from './snapshot.js';
 
@@ -552,7 +553,7 @@ const client = {
     status: 201,
     body: clients.CreateClient,
     response: clients.ClientWithSecret,
-    errors: ['ALREADY_EXISTS'],
+    errors: ['ALREADY_EXISTS', 'TEAM_NOT_FOUND'],
   }),
   list: route({
     method: 'GET',
@@ -562,6 +563,17 @@ const client = {
     status: 200,
     query: clients.ListClients,
     response: clients.ClientPage,
+  }),
+  update: route({
+    method: 'PATCH',
+    path: '/api/v1/clients/{client_id}',
+    summary: 'Change the name, endpoint allow-list or expiry of a client',
+    access: 'clients:write',
+    status: 200,
+    params: clients.ClientParams,
+    body: clients.UpdateClient,
+    response: clients.Client,
+    errors: ['CLIENT_NOT_FOUND'],
   }),
   disable: route({
     method: 'POST',
@@ -590,6 +602,7 @@ const client = {
     access: 'clients:write',
     status: 200,
     params: clients.ClientParams,
+    query: clients.RotateSecret,
     response: clients.ClientWithSecret,
     errors: ['CLIENT_NOT_FOUND'],
   }),
@@ -660,6 +673,7 @@ export const routes = {
   runs: run,
   nodes: node,
   gateways: gateway,
+  teams: teamRoutes,
   clients: client,
   quotas: quota,
   audit,

@@ -11,6 +11,8 @@ export const scopes = [
   'endpoints:write',
   'nodes:read',
   'nodes:write',
+  'teams:read',
+  'teams:write',
   'clients:read',
   'clients:write',
   'quotas:read',

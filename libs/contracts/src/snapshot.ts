@@ -1,8 +1,9 @@
 /** The immutable routing table that the registry publishes and gateways follow. */
 import { z } from 'zod';
 import { AliasName, Id, Name, VersionNumber } from './common.js';
-import { Jwks, Quota } from './clients.js';
+import { Client, Jwks, Quota } from './clients.js';
 import { Traffic } from './endpoints.js';
+import { Team } from './teams.js';
 
 export const SnapshotReplica = z.object({ node_id: Id, address: z.url() });
 export type SnapshotReplica = z.infer<typeof SnapshotReplica>;
@@ -36,6 +37,13 @@ export const SnapshotQuota = Quota.pick({
 });
 export type SnapshotQuota = z.infer<typeof SnapshotQuota>;
 
+export const SnapshotTeam = Team.pick({ name: true, time_zone: true });
+export type SnapshotTeam = z.infer<typeof SnapshotTeam>;
+
+/** What narrows a client beyond the scopes of its token. */
+export const SnapshotClientLimit = Client.pick({ client_id: true, endpoints: true, expires_at: true });
+export type SnapshotClientLimit = z.infer<typeof SnapshotClientLimit>;
+
 export const Snapshot = z
   .object({
     revision: z.int().describe('Grows with every change; equal revisions mean equal contents'),
@@ -43,6 +51,11 @@ export const Snapshot = z
     audience: z.string(),
     jwks: Jwks,
     disabled_clients: z.array(z.string()).describe('client_ids whose tokens are refused'),
+    teams: z.array(SnapshotTeam).default([]),
+    client_limits: z
+      .array(SnapshotClientLimit)
+      .default([])
+      .describe('Clients with an endpoint allow-list or an expiry'),
     models: z.array(SnapshotModel),
     endpoints: z.array(SnapshotEndpoint),
     quotas: z.array(SnapshotQuota),

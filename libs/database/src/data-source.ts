@@ -13,6 +13,7 @@ import {
   RunParamEntity,
   RunTagEntity,
 } from './entities/run.entity.js';
+import { TeamEntity } from './entities/team.entity.js';
 import {
   AliasEntity,
   ArtifactEntity,
@@ -34,6 +35,7 @@ export const entities = [
   NodeEntity,
   ReplicaEntity,
   SnapshotStateEntity,
+  TeamEntity,
   ClientEntity,
   SigningKeyEntity,
   QuotaEntity,

@@ -13,6 +13,8 @@ export interface TokenRules {
 export interface VerifiedToken {
   readonly subject: string;
   readonly clientId: string | undefined;
+  /** Of a client: the name of its team. */
+  readonly team: string | undefined;
   readonly scopes: readonly string[];
   readonly expiresAtMs: number;
   readonly claims: Readonly<Record<string, unknown>>;
@@ -46,6 +48,7 @@ function toVerified(payload: unknown): VerifiedToken {
   return {
     subject: claims.sub,
     clientId: claims.client_id,
+    team: claims.team,
     scopes: claims.scope.split(' ').filter(Boolean),
     expiresAtMs: claims.exp * 1_000,
     claims: payload as Record<string, unknown>,

@@ -1,18 +1,51 @@
-/** Whether the caller may do this: not disabled, and with a scope for the endpoint. Asked before the endpoint is looked up, so that names do not leak. */
+/** Whether the caller may do this: not disabled or expired, and with a scope for the endpoint. Asked before the endpoint is looked up, so that names do not leak. */
 import { allowsInference } from '#contracts/scopes';
+import type { SnapshotClientLimit } from '#contracts/snapshot';
 import type { Identity } from './authenticate.js';
 import { refusal } from './errors.js';
 import type { Refusal } from './errors.js';
+
+/** What narrows a client beyond the scopes of its token. */
+export interface ClientLimit {
+  /** undefined: any endpoint that the scopes allow. */
+  readonly endpoints: ReadonlySet<string> | undefined;
+  /** Infinity: never. */
+  readonly expiresAtMs: number;
+}
+
+/** Looked up at every request, so that a change is in force with the table that brings it. */
+export interface ClientRules {
+  readonly disabledClients: ReadonlySet<string>;
+  readonly clientLimits: ReadonlyMap<string, ClientLimit>;
+}
+
+export const compileClientLimits = (rows: readonly SnapshotClientLimit[]): Map<string, ClientLimit> =>
+  new Map(
+    rows.map(({ client_id, endpoints, expires_at }) => [
+      client_id,
+      {
+        endpoints: endpoints === null ? undefined : new Set(endpoints),
+        expiresAtMs: expires_at === null ? Infinity : Date.parse(expires_at),
+      },
+    ]),
+  );
 
 /** @param endpoint undefined: any valid token will do */
 export function authorize(
   identity: Identity,
   endpoint: string | undefined,
-  disabledClients: ReadonlySet<string>,
+  { disabledClients, clientLimits }: ClientRules,
+  nowMs: number,
 ): Refusal | undefined {
   if (disabledClients.has(identity.client))
     return refusal('CLIENT_DISABLED', 'This client is disabled. Ask an administrator to enable it.');
-  if (endpoint === undefined || allowsInference(identity.scopes, endpoint)) return undefined;
+  const limit = clientLimits.get(identity.client);
+  if (limit && nowMs >= limit.expiresAtMs)
+    return refusal('CLIENT_DISABLED', 'This client has expired. Ask an administrator to renew it.');
+  if (endpoint === undefined) return undefined;
+  if (limit?.endpoints && !limit.endpoints.has(endpoint))
+    return refusal('FORBIDDEN', 'This endpoint is not on the list of endpoints that the client may call.');
+  if (allowsInference(identity.scopes, endpoint)) return undefined;
   return refusal(
     'FORBIDDEN',
     `The token has no scope for this endpoint. It needs "infer" or "infer:${endpoint}".`,

@@ -3,6 +3,8 @@ import type { Snapshot, SnapshotModel } from '#contracts/snapshot';
 import { compileRoutes } from '#routing/resolve';
 import type { EndpointRoutes, RoutableVersion } from '#routing/resolve';
 import type { Authenticator } from './authenticate.js';
+import { compileClientLimits } from './authorize.js';
+import type { ClientRules } from './authorize.js';
 import type { EndpointCounters, TrafficCounters } from './traffic-counters.js';
 import type { Replica, Upstreams } from './upstreams.js';
 
@@ -22,10 +24,9 @@ export interface TableEndpoint {
   readonly counters: EndpointCounters;
 }
 
-export interface RoutingTable {
+export interface RoutingTable extends ClientRules {
   readonly snapshot: Snapshot;
   readonly authenticator: Authenticator;
-  readonly disabledClients: ReadonlySet<string>;
   readonly endpoints: ReadonlyMap<string, TableEndpoint>;
 }
 
@@ -76,6 +77,7 @@ export function compileTable(
     snapshot,
     authenticator,
     disabledClients: new Set(snapshot.disabled_clients),
+    clientLimits: compileClientLimits(snapshot.client_limits),
     endpoints: new Map(endpoints),
   };
 }

@@ -22,7 +22,7 @@ export class AuthService {
     const { clientId, clientSecret } = credentialsOf(grant, authorization);
     const client = await this.credentials.verify(clientId, clientSecret);
     const scopes = selectScopes(client.scopes, grant.scope);
-    const { token, expiresInS } = await this.issuer.issueForClient(client.client_id, scopes);
+    const { token, expiresInS } = await this.issuer.issueForClient(client, scopes);
     return { access_token: token, token_type: 'Bearer', expires_in: expiresInS, scope: scopes.join(' ') };
   }
 }

@@ -3,6 +3,8 @@ import { ClientEntity } from '#database/entities/client.entity';
 import { SluiceError } from '#platform/errors';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { liveSecrets } from '../clients/old-secrets.js';
+import { requireUsable } from './client-state.js';
 import { verifySecret } from './secrets.js';
 
 export interface Credentials {
@@ -20,11 +22,19 @@ export class ClientCredentials {
     const client = clientId.includes('\0')
       ? null
       : await this.dataSource.getRepository(ClientEntity).findOneBy({ client_id: clientId });
-    const isRight = await verifySecret(clientSecret, client?.secret_hash);
+    const isRight = await matchesAny(clientSecret, client);
     if (!client || !isRight) throw new SluiceError('INVALID_CLIENT', 'The client id or secret is wrong.');
-    if (client.disabled_at) throw new SluiceError('CLIENT_DISABLED', 'The client is disabled.');
+    requireUsable(client, Date.now());
     return client;
   }
+}
+
+/** Every secret is tried, so that the time does not tell which one was right. */
+async function matchesAny(secret: string, client: ClientEntity | null): Promise<boolean> {
+  const old = liveSecrets(client?.old_secrets ?? [], Date.now());
+  const hashes = [client?.secret_hash, ...old.map(({ hash }) => hash)];
+  const results = await Promise.all(hashes.map((hash) => verifySecret(secret, hash)));
+  return results.includes(true);
 }
 
 /** The credentials of an Authorization header of the scheme Basic; undefined for any other header. */

@@ -18,6 +18,7 @@ import { DataSource } from 'typeorm';
 import { CONFIG } from '../config.js';
 import type { RegistryConfig } from '../config.js';
 import type { Caller } from '../http/caller.js';
+import { requireUsable } from './client-state.js';
 import { SigningKeys } from './signing-keys.service.js';
 
 /** Longer than any token of ours; refused before any cryptography. */
@@ -63,10 +64,10 @@ export class JwtStrategy extends PassportStrategy(Strategy, 'jwt') {
   private async requireEnabled(clientId: string): Promise<void> {
     const client = await this.dataSource
       .getRepository(ClientEntity)
-      .findOne({ select: { id: true, disabled_at: true }, where: { client_id: clientId } });
+      .findOne({ select: { id: true, disabled_at: true, expires_at: true }, where: { client_id: clientId } });
     if (!client)
       throw new SluiceError('UNAUTHENTICATED', 'The client of this token does not exist any more.');
-    if (client.disabled_at) throw new SluiceError('CLIENT_DISABLED', `The client ${clientId} is disabled.`);
+    requireUsable(client, Date.now());
   }
 }
 

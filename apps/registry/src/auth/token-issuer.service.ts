@@ -1,4 +1,5 @@
 /** Signs tokens. Who may get one is decided by the callers. */
+import type { ClientEntity } from '#database/entities/client.entity';
 import { Inject, Injectable } from '@nestjs/common';
 import { SignJWT } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
@@ -10,6 +11,8 @@ export interface IssuedToken {
   readonly token: string;
   readonly expiresInS: number;
 }
+
+type TokenHolder = Pick<ClientEntity, 'client_id' | 'team'>;
 
 interface Subject {
   readonly sub: string;
@@ -24,9 +27,9 @@ export class TokenIssuer {
     @Inject(CONFIG) private readonly config: RegistryConfig,
   ) {}
 
-  issueForClient(clientId: string, scopes: readonly string[]): Promise<IssuedToken> {
-    const claims = { client_id: clientId };
-    return this.sign({ sub: `client:${clientId}`, scope: scopes.join(' '), claims });
+  issueForClient(client: TokenHolder, scopes: readonly string[]): Promise<IssuedToken> {
+    const claims = { client_id: client.client_id, team: client.team };
+    return this.sign({ sub: `client:${client.client_id}`, scope: scopes.join(' '), claims });
   }
 
   /** @param epoch which registration of the node the credential belongs to */

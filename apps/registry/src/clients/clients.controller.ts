@@ -24,6 +24,11 @@ export class ClientsController {
     return this.clients.list(query);
   }
 
+  @Route(routes.clients.update)
+  update(@Input() { params, body }: RouteInput<R['update']>, @Caller() caller: Caller): Promise<Client> {
+    return this.clients.update(params.client_id, body, caller);
+  }
+
   @Route(routes.clients.disable)
   disable(@Input() { params }: RouteInput<R['disable']>, @Caller() caller: Caller): Promise<Client> {
     return this.clients.disable(params.client_id, caller);
@@ -36,9 +41,9 @@ export class ClientsController {
 
   @Route(routes.clients.rotateSecret)
   rotateSecret(
-    @Input() { params }: RouteInput<R['rotateSecret']>,
+    @Input() { params, query }: RouteInput<R['rotateSecret']>,
     @Caller() caller: Caller,
   ): Promise<ClientWithSecret> {
-    return this.clients.rotateSecret(params.client_id, caller);
+    return this.clients.rotateSecret(params.client_id, query.overlap_s, caller);
   }
 }

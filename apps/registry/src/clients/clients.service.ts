@@ -2,7 +2,7 @@
  * Clients (service accounts). Nobody can give away more than he has: creating a client, or replacing the secret of one,
  * takes every scope that it holds. A secret leaves this class once, in the answer that made it.
  */
-import type { Client, ClientWithSecret, CreateClient, ListClients } from '#contracts/clients';
+import type { Client, ClientWithSecret, CreateClient, ListClients, UpdateClient } from '#contracts/clients';
 import type { Page } from '#contracts/common';
 import { ClientEntity } from '#database/entities/client.entity';
 import { Transactions } from '#database/transactions';
@@ -19,6 +19,7 @@ import type { Caller } from '../http/caller.js';
 import { decodePageToken, toPage } from '../http/page.js';
 import { violatedConstraint } from '../http/violations.js';
 import { toClient } from './clients.mapper.js';
+import { retireSecret } from './old-secrets.js';
 
 const PageKey = z.tuple([z.string()]);
 
@@ -39,15 +40,20 @@ export class ClientsService {
       name: input.name,
       secret_hash: await hashSecret(secret),
       scopes: [...new Set(input.scopes)],
+      team: input.team,
+      endpoints: input.endpoints,
+      expires_at: toInstant(input.expires_at),
+      old_secrets: [],
       disabled_at: null,
       secret_rotated_at: now,
       created_at: now,
     };
     await this.transactions.write(caller, async (tx) => {
       await tx.manager.insert(ClientEntity, row).catch((error: unknown) => {
-        throw violatedConstraint(error) === 'clients_client_id_key' ? alreadyExists(row.client_id) : error;
+        throw refusalOf(error, row) ?? error;
       });
       await tx.audit({ action: 'client.create', subject: subjectOf(row), after: toClient(row) });
+      if (row.endpoints || row.expires_at) tx.routingChanged();
     });
     return { ...toClient(row), client_secret: secret };
   }
@@ -62,6 +68,22 @@ export class ClientsService {
     return toPage(rows.map(toClient), query.page_size, (client) => [client.client_id]);
   }
 
+  /** Gateways learn of a new allow-list or expiry by the snapshot, so tokens that are out already obey it. */
+  update(clientId: string, input: z.output<typeof UpdateClient>, caller: Caller): Promise<Client> {
+    return this.transactions.write(caller, async (tx) => {
+      const row = await lockClient(tx, clientId);
+      requireCovered(caller, row.scopes);
+      const before = toClient(row);
+      if (input.name !== undefined) row.name = input.name;
+      if (input.endpoints !== undefined) row.endpoints = input.endpoints;
+      if (input.expires_at !== undefined) row.expires_at = toInstant(input.expires_at);
+      const after = toClient(await tx.manager.save(row));
+      await tx.audit({ action: 'client.update', subject: subjectOf(row), before, after });
+      tx.routingChanged();
+      return after;
+    });
+  }
+
   disable(clientId: string, caller: Caller): Promise<Client> {
     return this.setDisabled(clientId, caller, new Date());
   }
@@ -70,13 +92,15 @@ export class ClientsService {
     return this.setDisabled(clientId, caller, null);
   }
 
-  async rotateSecret(clientId: string, caller: Caller): Promise<ClientWithSecret> {
+  /** @param overlapS how long the secrets before it go on working; 0 ends all of them now */
+  async rotateSecret(clientId: string, overlapS: number, caller: Caller): Promise<ClientWithSecret> {
     const secret = newSecret();
     const secretHash = await hashSecret(secret);
     return this.transactions.write(caller, async (tx) => {
       const row = await lockClient(tx, clientId);
       requireCovered(caller, row.scopes);
       const before = toClient(row);
+      row.old_secrets = retireSecret(row, overlapS, Date.now());
       row.secret_hash = secretHash;
       row.secret_rotated_at = new Date();
       const after = toClient(await tx.manager.save(row));
@@ -117,8 +141,17 @@ function requireCovered(caller: Caller, scopes: readonly string[]): void {
 }
 
 const subjectOf = (row: ClientEntity): string => `clients/${row.client_id}`;
-const alreadyExists = (clientId: string): SluiceError =>
-  new SluiceError('ALREADY_EXISTS', `There is a client ${clientId} already.`);
+const toInstant = (text: string | null): Date | null => (text === null ? null : new Date(text));
+
+/** What a violated constraint means to the caller. */
+function refusalOf(error: unknown, row: ClientEntity): SluiceError | undefined {
+  const constraint = violatedConstraint(error);
+  if (constraint === 'clients_client_id_key')
+    return new SluiceError('ALREADY_EXISTS', `There is a client ${row.client_id} already.`);
+  if (constraint === 'clients_team_fkey')
+    return new SluiceError('TEAM_NOT_FOUND', `There is no team ${row.team}.`);
+  return undefined;
+}
 
 /** Readable, and as good as unique: `churn-trainer-9f2c61`. */
 function inventClientId(name: string): string {

@@ -29,6 +29,8 @@ export function buildSnapshot(rows: SnapshotRows, { issuer, audience }: Issuer):
     audience,
     jwks: { keys: [...rows.keys] },
     disabled_clients: [...rows.disabledClients],
+    teams: [...rows.teams],
+    client_limits: [...rows.clientLimits],
     models,
     endpoints: [...rows.endpoints],
     quotas: [...rows.quotas],

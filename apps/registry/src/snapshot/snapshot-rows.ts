@@ -1,6 +1,6 @@
 /** Reads everything that the routing table is made of, as of one moment: one transaction, one statement per set. */
 import type { Jwk } from '#contracts/clients';
-import type { SnapshotEndpoint, SnapshotQuota } from '#contracts/snapshot';
+import type { SnapshotClientLimit, SnapshotEndpoint, SnapshotQuota, SnapshotTeam } from '#contracts/snapshot';
 import type { DataSource, EntityManager } from 'typeorm';
 
 export interface ModelRow {
@@ -29,6 +29,8 @@ export interface SnapshotRows {
   readonly revision: number;
   readonly keys: readonly Jwk[];
   readonly disabledClients: readonly string[];
+  readonly teams: readonly SnapshotTeam[];
+  readonly clientLimits: readonly SnapshotClientLimit[];
   readonly models: readonly ModelRow[];
   readonly versions: readonly VersionRow[];
   readonly replicas: readonly ServingReplicaRow[];
@@ -42,6 +44,8 @@ export function readSnapshotRows(dataSource: DataSource, tokenTtlS: number): Pro
     revision: await readRevision(manager),
     keys: await readKeys(manager, tokenTtlS),
     disabledClients: await readDisabledClients(manager),
+    teams: await readTeams(manager),
+    clientLimits: await readClientLimits(manager),
     models: await readModels(manager),
     versions: await readVersions(manager),
     replicas: await readReplicas(manager),
@@ -69,6 +73,17 @@ async function readDisabledClients(manager: EntityManager): Promise<string[]> {
     'SELECT client_id FROM clients WHERE disabled_at IS NOT NULL ORDER BY client_id',
   );
   return rows.map((row) => row.client_id);
+}
+
+const readTeams = (manager: EntityManager): Promise<SnapshotTeam[]> =>
+  manager.query<SnapshotTeam[]>('SELECT name, time_zone FROM teams ORDER BY name');
+
+async function readClientLimits(manager: EntityManager): Promise<SnapshotClientLimit[]> {
+  const rows = await manager.query<{ client_id: string; endpoints: string[] | null; expires_at: Date | null }[]>(
+    `SELECT client_id, endpoints, expires_at FROM clients
+     WHERE disabled_at IS NULL AND (endpoints IS NOT NULL OR expires_at IS NOT NULL) ORDER BY client_id`,
+  );
+  return rows.map((row) => ({ ...row, expires_at: row.expires_at?.toISOString() ?? null }));
 }
 
 const readModels = (manager: EntityManager): Promise<ModelRow[]> =>

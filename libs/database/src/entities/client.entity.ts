@@ -2,8 +2,18 @@ import type { AuditEntry, Jwk, Quota } from '#contracts/clients';
 import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn, Unique } from 'typeorm';
 import { bigint, instant, json, nullableInstant, nullableJson } from '../columns.js';
 import { EndpointEntity } from './endpoint.entity.js';
+import { TeamEntity } from './team.entity.js';
+
+/** A replaced secret that still works for a while. */
+export interface OldSecret {
+  readonly hash: string;
+  /** RFC 3339 */
+  readonly expires_at: string;
+}
 
 @Entity('clients')
+@Index('clients_team_idx', ['team'])
+@ForeignKey(() => TeamEntity, ['team'], ['name'], { name: 'clients_team_fkey' })
 @Unique('clients_client_id_key', ['client_id'])
 export class ClientEntity {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'clients_pkey' })
@@ -17,6 +27,15 @@ export class ClientEntity {
   secret_hash!: string;
   @Column('text', { array: true })
   scopes!: string[];
+  @Column('text', { default: 'default' })
+  team!: string;
+  /** The only endpoints that it may call; null when its scopes alone decide. */
+  @Column('text', { array: true, nullable: true })
+  endpoints!: string[] | null;
+  @Column(nullableInstant)
+  expires_at!: Date | null;
+  @Column({ type: 'jsonb', default: [] })
+  old_secrets!: OldSecret[];
   @Column(nullableInstant)
   disabled_at!: Date | null;
   @Column(instant)
