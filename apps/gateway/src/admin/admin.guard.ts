@@ -17,7 +17,7 @@ export class AdminGuard implements CanActivate {
     if (!table) throw new SluiceError('NOT_READY', 'This gateway has no routing table yet. Try again.');
     const request = context.switchToHttp().getRequest<FastifyRequest>();
     const who = await table.authenticator.authenticate(request.headers.authorization, Date.now());
-    const refused = isRefusal(who) ? who : authorize(who, undefined, table.disabledClients);
+    const refused = isRefusal(who) ? who : authorize(who, undefined, table, Date.now());
     if (refused) throw new SluiceError(refused.code, refused.detail);
     if (!isRefusal(who) && allows(who.scopes, 'admin')) return true;
     throw new SluiceError('FORBIDDEN', 'The token needs the scope "admin".');

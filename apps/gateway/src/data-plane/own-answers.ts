@@ -34,7 +34,7 @@ export function answerOwn(core: Core, exchange: Exchange, kind: OwnRoute): void 
       ? answerJson(exchange, core, 200, { ready: true })
       : refuse(exchange, core, core.draining ? draining : notReady);
   identified(core, exchange, (identity, table) => {
-    const forbidden = authorize(identity, undefined, table.disabledClients);
+    const forbidden = authorize(identity, undefined, table, Date.now());
     if (forbidden) refuse(exchange, core, forbidden);
     else answerCaller(core, exchange, kind, identity, table);
   });

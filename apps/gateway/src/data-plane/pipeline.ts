@@ -60,7 +60,7 @@ export function serve(core: Core, exchange: Exchange): void {
       refusal('METHOD_NOT_ALLOWED', `Use ${methods} on this path.`, ['allow', methods]),
     );
   identified(core, exchange, (identity, table) => {
-    const forbidden = authorize(identity, route.endpoint, table.disabledClients);
+    const forbidden = authorize(identity, route.endpoint, table, Date.now());
     if (forbidden) return refuse(exchange, core, forbidden);
     if (route.operation === 'status') return answerStatus(core, exchange, table);
     if (route.operation === 'stats') return answerEndpointStatistics(core, exchange, table);

@@ -37,7 +37,7 @@ export function changeRepository(
   if (exchange.req.method !== 'POST')
     return refuse(exchange, core, refusal('METHOD_NOT_ALLOWED', 'Use POST on this path.', ['allow', 'POST']));
   identified(core, exchange, (identity, table) => {
-    const forbidden = authorize(identity, undefined, table.disabledClients);
+    const forbidden = authorize(identity, undefined, table, Date.now());
     if (forbidden) return refuse(exchange, core, forbidden);
     if (!allows(identity.scopes, 'admin'))
       return refuse(exchange, core, refusal('FORBIDDEN', `To ${action} versions, a token needs "admin".`));

@@ -79,7 +79,9 @@ const readTeams = (manager: EntityManager): Promise<SnapshotTeam[]> =>
   manager.query<SnapshotTeam[]>('SELECT name, time_zone FROM teams ORDER BY name');
 
 async function readClientLimits(manager: EntityManager): Promise<SnapshotClientLimit[]> {
-  const rows = await manager.query<{ client_id: string; endpoints: string[] | null; expires_at: Date | null }[]>(
+  const rows = await manager.query<
+    { client_id: string; endpoints: string[] | null; expires_at: Date | null }[]
+  >(
     `SELECT client_id, endpoints, expires_at FROM clients
      WHERE disabled_at IS NULL AND (endpoints IS NOT NULL OR expires_at IS NOT NULL) ORDER BY client_id`,
   );
