@@ -27,6 +27,7 @@ const withheld = {
   SLUICE_ADMIN_CLIENT_SECRET: '',
   SLUICE_NODE_JOIN_TOKEN: '',
   SLUICE_GATEWAY_JOIN_TOKEN: '',
+  SLUICE_MASTER_KEY: '',
 } as const;
 
 function launchOf(program: string, settings: Record<string, string>): Launch {
@@ -64,6 +65,7 @@ function registrySettings(deployment: Deployment): Record<string, string> {
     SLUICE_ARTIFACTS_DIR: join(deployment.dataFolder, 'artifacts'),
     SLUICE_NODE_JOIN_TOKEN: secrets.node_join_token,
     SLUICE_GATEWAY_JOIN_TOKEN: secrets.gateway_join_token,
+    SLUICE_MASTER_KEY: secrets.master_key,
     SLUICE_ADMIN_CLIENT_ID: secrets.admin_client_id,
     SLUICE_ADMIN_CLIENT_SECRET: secrets.admin_client_secret,
   };

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { readJson, writePrivateJson } from './data-folder.js';
 import { StartError } from '#platform/start';
@@ -9,6 +10,7 @@ const Secrets = z.object({
   postgres_password: z.string().min(1),
   node_join_token: z.string().min(16),
   gateway_join_token: z.string().min(16),
+  master_key: z.string().min(32),
   admin_client_id: z.string().min(1),
   admin_client_secret: z.string().min(16),
   /** The credential goes to the terminal one time only. */
@@ -24,6 +26,7 @@ function generate(): Secrets {
     postgres_password: randomSecret(),
     node_join_token: randomSecret(),
     gateway_join_token: randomSecret(),
+    master_key: randomSecret(),
     admin_client_id: 'admin',
     admin_client_secret: randomSecret(),
     admin_shown: false,
@@ -39,11 +42,16 @@ export function loadSecrets(dataFolder: string): Secrets {
     writePrivateJson(path, fresh);
     return fresh;
   }
-  const parsed = Secrets.safeParse(stored);
+  const parsed = Secrets.safeParse(withMasterKey(stored));
   if (!parsed.success)
     throw new StartError(`${path} is damaged: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
+  if (!isDeepStrictEqual(stored, parsed.data)) writePrivateJson(path, parsed.data);
   return parsed.data;
 }
+
+/** A folder from before there were master keys gets one. */
+const withMasterKey = (stored: unknown): unknown =>
+  typeof stored === 'object' ? { master_key: randomSecret(), ...stored } : stored;
 
 /** Remembers that the admin credential has been shown. */
 export function rememberShown(dataFolder: string): void {

@@ -14,6 +14,7 @@ import { DataSource } from 'typeorm';
 import type { EntityManager } from 'typeorm';
 import { CONFIG } from '../config.js';
 import type { RegistryConfig } from '../config.js';
+import { isSealed, open, seal } from './key-seal.js';
 
 export interface SigningKey {
   readonly kid: string;
@@ -88,7 +89,7 @@ export class SigningKeys implements OnModuleInit {
       .find({ order: { created_at: 'DESC' } });
     const isPublished = ({ retired_at }: SigningKeyEntity): boolean =>
       retired_at === null || retired_at.getTime() + this.config.SLUICE_TOKEN_TTL_S * 1_000 > Date.now();
-    this.loaded = toLoadedKeys(rows.filter(isPublished), Date.now());
+    this.loaded = toLoadedKeys(rows.filter(isPublished), this.config.SLUICE_MASTER_KEY, Date.now());
     return this.loaded;
   }
 
@@ -103,10 +104,34 @@ export class SigningKeys implements OnModuleInit {
     );
     const current = await manager.query<unknown[]>('SELECT 1 FROM signing_keys WHERE retired_at IS NULL');
     if (current.length === 0) await keys.insert(await makeKey(algorithm));
+    await this.sealKeys(manager);
+  }
+
+  /** Also those that were stored before there was a master key. */
+  private async sealKeys(manager: EntityManager): Promise<void> {
+    const masterKey = this.config.SLUICE_MASTER_KEY;
+    if (masterKey === undefined) return;
+    const keys = manager.getRepository(SigningKeyEntity);
+    for (const { kid, private_pem: text } of await keys.find())
+      if (!isSealed(text)) await keys.update({ kid }, { private_pem: seal(text, kid, masterKey) });
   }
 }
 
-function toLoadedKeys(rows: readonly SigningKeyEntity[], loadedAtMs: number): LoadedKeys {
+function privateKeyOf(
+  { kid, private_pem: text }: SigningKeyEntity,
+  masterKey: string | undefined,
+): KeyObject {
+  if (!isSealed(text)) return createPrivateKey(text);
+  if (masterKey === undefined)
+    throw new Error('The signing keys are encrypted. Set SLUICE_MASTER_KEY to the key that encrypted them.');
+  return createPrivateKey(open(text, kid, masterKey));
+}
+
+function toLoadedKeys(
+  rows: readonly SigningKeyEntity[],
+  masterKey: string | undefined,
+  loadedAtMs: number,
+): LoadedKeys {
   const active = rows.find((row) => row.retired_at === null);
   if (!active)
     throw new Error('There is no signing key in the database. Restart the registry: it makes one.');
@@ -114,7 +139,7 @@ function toLoadedKeys(rows: readonly SigningKeyEntity[], loadedAtMs: number): Lo
     signing: {
       kid: active.kid,
       algorithm: active.algorithm,
-      privateKey: createPrivateKey(active.private_pem),
+      privateKey: privateKeyOf(active, masterKey),
     },
     verification: new Map(
       rows.map((row) => [row.kid, { algorithm: row.algorithm, publicKey: publicKeyOf(row.public_jwk) }]),

@@ -53,6 +53,7 @@ export class SigningKeyEntity {
   algorithm!: Jwk['alg'];
   @Column(json)
   public_jwk!: Jwk;
+  /** PKCS #8 in PEM; encrypted when the registry has a master key. */
   @Column('text')
   private_pem!: string;
   @Column(instant)
