@@ -40,8 +40,9 @@ const schemaOf = (service: z.infer<typeof Service>): z.ZodObject => {
   return schema;
 };
 
-/** Puts a secret where compose would. */
-const substituted = (value: string): string => value.replace(/\$\{\w+(:\?[^}]*)?\}/g, '0123456789abcdef');
+/** Puts a secret where compose would, as long as those of deploy/make-env.sh. */
+const substituted = (value: string): string =>
+  value.replace(/\$\{\w+(:\?[^}]*)?\}/g, '0123456789abcdef'.repeat(4));
 
 describe('docker-compose.yml', () => {
   it('has PostgreSQL, registry (API and worker), gateway and two nodes', () => {
