@@ -77,7 +77,9 @@ function tokenOf(authorization: string | undefined): string | null {
 }
 
 async function findKey(keys: SigningKeys, token: string): Promise<KeyObject> {
-  const { kid, alg } = decodeProtectedHeader(token);
+  const { kid, alg, crit } = decodeProtectedHeader(token);
+  // RFC 7515 §4.1.11; jsonwebtoken does not look at it. We know no extension.
+  if (crit !== undefined) throw new Error('critical extension');
   const key = typeof kid === 'string' ? await keys.verificationKey(kid) : undefined;
   if (!key) throw new Error('no key of this installation');
   if (key.algorithm !== alg) throw new Error('algorithm of another key');
