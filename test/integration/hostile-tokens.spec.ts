@@ -37,7 +37,7 @@ async function statuses(token: string): Promise<number[]> {
     fetch(`${registry.url}/api/v1/models`, { headers }),
     fetch(`${gateway.url}/v2/models/iris/infer`, { method: 'POST', headers, body: '{}' }),
   ]);
-  await Promise.all(answers.map((answer) => answer.body?.cancel()));
+  await Promise.all(answers.map((answer) => answer.text()));
   return answers.map(({ status }) => status);
 }
 
