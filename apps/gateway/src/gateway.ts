@@ -1,6 +1,7 @@
 /** The gateway put together: data plane, control side and admin server, and how they start and end. */
 import type { Logger } from '#platform/logger';
 import { startAdmin } from './admin/admin.js';
+import { openAccessLog } from './access-log-file.js';
 import { dataPlaneSettings } from './config.js';
 import type { GatewaySettings } from './config.js';
 import { keepCounters } from './control/counters.js';
@@ -21,6 +22,13 @@ export interface Gateway {
 /** Starts a gateway. It listens at once and serves as soon as it has a snapshot. */
 export async function startGateway(settings: GatewaySettings, logger: Logger): Promise<Gateway> {
   const core = new Core(dataPlaneSettings(settings), logger);
+  const accessLog = openAccessLog(
+    settings.SLUICE_GATEWAY_ACCESS_LOG,
+    settings.SLUICE_GATEWAY_ACCESS_LOG_SHARE,
+    core.random,
+    logger,
+  );
+  core.accessLog = accessLog?.log;
   const files = await openFiles(settings.SLUICE_GATEWAY_DATA_DIR, logger);
   const counters = await keepCounters(core, files.counters, logger);
   const saved = await files.snapshot.read();
@@ -35,7 +43,7 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
     ready: saved ? Promise.resolve() : link.firstSnapshot,
     async close() {
       await server.drain();
-      await Promise.all([link.close(), counters.close(), admin.close()]);
+      await Promise.all([link.close(), counters.close(), admin.close(), accessLog?.close()]);
     },
   };
 }

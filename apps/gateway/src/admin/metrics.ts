@@ -1,10 +1,8 @@
 /** Prometheus metrics, made from the data plane's counters when they are asked for. Nothing here runs on the request path. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Core } from '../data-plane/core.js';
-import { latencyBoundsMs } from '../data-plane/traffic-counters.js';
+import { latencyBoundsMs, maxClients } from '../data-plane/traffic-counters.js';
 import type { Latency, Outcomes } from '../data-plane/traffic-counters.js';
-
-const durationName = 'sluice_gateway_request_duration_seconds';
 
 interface Row {
   readonly metricName: string;
@@ -18,40 +16,51 @@ interface Metric {
   readonly values: readonly Row[];
 }
 
-function latencyRows(endpoint: string, latency: Latency): Row[] {
+function latencyRows(name: string, endpoint: string, latency: Latency): Row[] {
   let total = 0;
   const buckets = [...latency.counts].map((count, slot): Row => {
     const boundMs = latencyBoundsMs[slot];
     total += count;
     const le = boundMs === undefined ? '+Inf' : boundMs / 1_000;
-    return { metricName: `${durationName}_bucket`, labels: { endpoint, le }, value: total };
+    return { metricName: `${name}_bucket`, labels: { endpoint, le }, value: total };
   });
   return [
     ...buckets,
-    { metricName: `${durationName}_sum`, labels: { endpoint }, value: latency.sumMs / 1_000 },
-    { metricName: `${durationName}_count`, labels: { endpoint }, value: total },
+    { metricName: `${name}_sum`, labels: { endpoint }, value: latency.sumMs / 1_000 },
+    { metricName: `${name}_count`, labels: { endpoint }, value: total },
   ];
 }
 
-const durationHelp = 'Requests that reached a version, until the answer was over';
+/** The histograms of an endpoint, by the part of its counters that they show. */
+const durations = {
+  latency: [
+    'sluice_gateway_request_duration_seconds',
+    'Requests that reached a version, until the answer was over',
+  ],
+  gateway: [
+    'sluice_gateway_before_node_seconds',
+    'From arrival until sent to a node, with the reading of the body',
+  ],
+  node: ['sluice_gateway_node_seconds', 'From sent to a node until its answer began, with retries'],
+} as const;
 
 /** A histogram whose values are kept elsewhere. */
 class LatencyHistogram extends Histogram {
-  constructor(private readonly core: Core) {
-    super({ name: durationName, help: durationHelp, labelNames: ['endpoint'], registers: [] });
+  constructor(
+    private readonly core: Core,
+    private readonly part: keyof typeof durations,
+  ) {
+    const [name, help] = durations[part];
+    super({ name, help, labelNames: ['endpoint'], registers: [] });
   }
 
   /** What the registry asks a metric for; prom-client's types leave it out. */
   getForPromString(): Promise<Metric> {
-    const values = [...this.core.counters.endpoints].flatMap(([name, { latency }]) =>
-      latencyRows(name, latency),
+    const [name, help] = durations[this.part];
+    const values = [...this.core.counters.endpoints].flatMap(([endpoint, counters]) =>
+      latencyRows(name, endpoint, counters[this.part]),
     );
-    return Promise.resolve({
-      name: durationName,
-      help: durationHelp,
-      type: 'histogram',
-      values,
-    });
+    return Promise.resolve({ name, help, type: 'histogram', values });
   }
 }
 
@@ -71,6 +80,20 @@ function addRequestCounter(core: Core, registry: Registry): void {
         add(name, '', endpoint.unrouted);
         for (const [version, outcomes] of endpoint.versions) add(name, String(version), outcomes);
       }
+    },
+  });
+}
+
+function addClientCounter(core: Core, registry: Registry): void {
+  const counter = new Counter({
+    name: 'sluice_gateway_client_requests_total',
+    help: `Inference requests by client and outcome; clients after the first ${maxClients} are counted together`,
+    labelNames: ['client', 'code'],
+    registers: [registry],
+    collect() {
+      counter.reset();
+      for (const [client, outcomes] of core.counters.clients)
+        for (const [code, count] of outcomes) counter.inc({ client, code }, count);
     },
   });
 }
@@ -97,7 +120,15 @@ export function createMetrics(core: Core): Registry {
   const { counters } = core;
   collectDefaultMetrics({ register: registry });
   addRequestCounter(core, registry);
-  registry.registerMetric(new LatencyHistogram(core));
+  addClientCounter(core, registry);
+  for (const part of ['latency', 'gateway', 'node'] as const)
+    registry.registerMetric(new LatencyHistogram(core, part));
+  addTotal(
+    registry,
+    'sluice_gateway_access_log_dropped_total',
+    'Lines that the access log had no room for',
+    () => core.accessLog?.dropped ?? 0,
+  );
   addTotal(registry, 'sluice_gateway_retries_total', 'Requests sent a second time', () => counters.retries);
   addTotal(
     registry,

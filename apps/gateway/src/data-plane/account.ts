@@ -1,11 +1,23 @@
-/** What happened, counted. Called once for each exchange, when its response is over or its caller is gone. */
+/** What happened, counted and, if the sample falls on it, logged. Called once for each exchange, when its response is over or its caller is gone. */
 import type { Exchange } from './exchange.js';
+import type { AccessLog } from './access-log.js';
 import type { TrafficCounters } from './traffic-counters.js';
 
-export function account(exchange: Exchange, counters: TrafficCounters, endedMs: number): void {
+export function account(
+  exchange: Exchange,
+  counters: TrafficCounters,
+  accessLog: AccessLog | undefined,
+  endedMs: number,
+): void {
   const left = exchange.outcome === 'OK' && !exchange.res.writableFinished;
   const outcome = left ? 'CALLER_LEFT' : exchange.outcome;
-  const endpoint = exchange.endpoint;
-  counters.count(endpoint?.counters, exchange.version?.version, outcome);
-  if (endpoint && exchange.version) endpoint.counters.latency.observe(endedMs - exchange.arrivedMs);
+  const { endpoint, version, identity, arrivedMs, sentMs, answeredMs } = exchange;
+  counters.count(endpoint?.counters, version?.version, outcome);
+  if (identity) counters.countClient(identity.client, outcome);
+  if (endpoint && version) {
+    endpoint.counters.latency.observe(endedMs - arrivedMs);
+    if (sentMs > 0) endpoint.counters.gateway.observe(sentMs - arrivedMs);
+    if (answeredMs > 0) endpoint.counters.node.observe(answeredMs - sentMs);
+  }
+  accessLog?.note(exchange, outcome, endedMs);
 }

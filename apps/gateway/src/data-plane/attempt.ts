@@ -21,6 +21,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
   private controller: Dispatcher.DispatchController | undefined;
   private isDropped = false;
   private isOver = false;
+  /** When the answer began; 0 before. */
+  answeredMs = 0;
   private readonly startedMs = performance.now();
 
   constructor(
@@ -59,10 +61,9 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (status < 200) return;
     this.answered = true;
     if (this.isDropped) return;
-    if (status < 500) {
-      const nowMs = performance.now();
-      observe(this.replica.load, nowMs - this.startedMs, nowMs);
-    }
+    const nowMs = performance.now();
+    this.answeredMs = nowMs;
+    if (status < 500) observe(this.replica.load, nowMs - this.startedMs, nowMs);
     this.owner.onHeaders(this, status, headers);
   }
 

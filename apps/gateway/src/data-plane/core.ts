@@ -6,6 +6,7 @@ import type { Snapshot } from '#contracts/snapshot';
 import { QuotaBook } from '#quota/book';
 import { RetryBudget } from '#routing/retry-budget';
 import type { Logger } from '#platform/logger';
+import type { AccessLog } from './access-log.js';
 import { Authenticator, sameKeySet } from './authenticate.js';
 import { compileTable } from './routing-table.js';
 import type { RoutingTable } from './routing-table.js';
@@ -29,6 +30,7 @@ export class Core {
   /** Called once, right after the first table is in place. */
   onFirstTable: (() => void) | undefined;
   draining = false;
+  accessLog: AccessLog | undefined;
   inFlight = 0;
   readonly counters = new TrafficCounters();
   readonly quotas = new QuotaBook();

@@ -3,9 +3,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { v7 as uuidv7 } from 'uuid';
 import { sluiceHeaders } from '#contracts/oip';
 import type { Charge } from '#quota/counter';
+import type { Identity } from './authenticate.js';
 import type { OutcomeCode } from './outcome-code.js';
 import type { InferenceRoute } from './routes.js';
 import type { TableEndpoint, TableVersion } from './routing-table.js';
+import type { Replica } from './upstreams.js';
 
 const saneRequestId = /^[\w.:@/+=-]{1,128}$/;
 const noCharges: readonly Charge[] = [];
@@ -20,10 +22,17 @@ export class Exchange {
   readonly requestId: string;
   /** On the monotonic clock. */
   readonly arrivedMs = performance.now();
+  identity: Identity | undefined;
   endpoint: TableEndpoint | undefined;
   version: TableVersion | undefined;
   charges: readonly Charge[] = noCharges;
   outcome: OutcomeCode = 'OK';
+  /** Whose answer the caller gets. */
+  replica: Replica | undefined;
+  /** When the request first went to a replica; 0 when it never did. */
+  sentMs = 0;
+  /** When the answer that the caller gets began; 0 when none did. */
+  answeredMs = 0;
   /** Called when the response is over or the caller is gone, whichever comes first. */
   onClosed: (() => void) | undefined;
 

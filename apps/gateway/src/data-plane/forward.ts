@@ -72,6 +72,8 @@ class Forwarding implements AttemptOwner {
       }
     }
     this.exchange.outcome = outcomeOf(status, code);
+    this.exchange.replica = attempt.replica;
+    this.exchange.answeredMs = attempt.answeredMs;
     const length = headers['content-length'];
     this.bytesLeft =
       typeof length === 'string' && this.exchange.req.method !== 'HEAD' ? Number(length) : undefined;
@@ -137,6 +139,7 @@ class Forwarding implements AttemptOwner {
     const headers = nodeHeaders(exchange, core.authorization, this.deadlineMs - nowMs);
     if (body?.kind === 'streamed' && body.contentLength !== undefined)
       headers.push('content-length', body.contentLength);
+    if (exchange.sentMs === 0) exchange.sentMs = nowMs;
     this.attempt = new Attempt(replica, this);
     const options: Dispatcher.DispatchOptions = {
       path: nodePath(this.version, operation),

@@ -25,7 +25,7 @@ export function track(core: Core, exchange: Exchange): void {
     core.inFlight -= 1;
     exchange.onClosed?.();
     readAway(exchange.req);
-    account(exchange, core.counters, performance.now());
+    account(exchange, core.counters, core.accessLog, performance.now());
   });
 }
 
@@ -40,6 +40,7 @@ export function identified(
   const found = table.authenticator.authenticate(exchange.req.headers.authorization, Date.now());
   const proceed = (who: Identity | Refusal): void => {
     if (isRefusal(who)) return refuse(exchange, core, who);
+    exchange.identity = who;
     if (!exchange.res.destroyed) then(who, table);
   };
   if (!(found instanceof Promise)) return proceed(found);

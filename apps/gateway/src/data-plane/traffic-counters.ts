@@ -1,6 +1,6 @@
 /**
  * Counters of the data plane: plain numbers that a request adds to. They survive snapshots; whoever wants to publish them reads
- * them from outside. Labels come only from the snapshot and the error table, never from a caller.
+ * them from outside. Labels come only from the snapshot, the error table and, bounded in number, from verified tokens.
  */
 import type { OutcomeCode } from './outcome-code.js';
 
@@ -27,7 +27,12 @@ export class Latency {
 export type Outcomes = Map<OutcomeCode, number>;
 
 export class EndpointCounters {
+  /** From arrival until the answer was over. */
   readonly latency = new Latency();
+  /** From arrival until the request went to a node: the gateway's own work and the reading of the body. */
+  readonly gateway = new Latency();
+  /** From there until the answer began: node, network and retries. */
+  readonly node = new Latency();
   readonly versions = new Map<number, Outcomes>();
   /** Refused before a version was chosen. */
   readonly unrouted: Outcomes = new Map();
@@ -37,10 +42,15 @@ const add = (outcomes: Outcomes, outcome: OutcomeCode): void => {
   outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
 };
 
+/** So many clients are counted by name; those that come later share one row. */
+export const maxClients = 1_000;
+export const otherClients = '(other)';
+
 export class TrafficCounters {
   readonly endpoints = new Map<string, EndpointCounters>();
   /** Refused before an endpoint was found. */
   readonly unrouted: Outcomes = new Map();
+  readonly clients = new Map<string, Outcomes>();
   retries = 0;
   ejections = 0;
   passedThrough = 0;
@@ -61,6 +71,16 @@ export class TrafficCounters {
     if (version === undefined) return add(endpoint.unrouted, outcome);
     let outcomes = endpoint.versions.get(version);
     if (!outcomes) endpoint.versions.set(version, (outcomes = new Map()));
+    add(outcomes, outcome);
+  }
+
+  countClient(client: string, outcome: OutcomeCode): void {
+    let outcomes = this.clients.get(client);
+    if (!outcomes) {
+      const name = this.clients.size < maxClients ? client : otherClients;
+      outcomes = this.clients.get(name) ?? new Map();
+      this.clients.set(name, outcomes);
+    }
     add(outcomes, outcome);
   }
 }
