@@ -14,13 +14,28 @@ const HeaderName = z
   .regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/, 'must be a header name')
   .toLowerCase();
 
+const ClaimName = z.string().min(1).max(128);
+const MatchedValue = z.string().max(1_024).describe('Compared exactly');
+
+const HeaderMatch = z.strictObject({
+  header: HeaderName.describe('Case-insensitive'),
+  value: MatchedValue,
+});
+const ClaimMatch = z.strictObject({
+  claim: ClaimName.describe('Of the token. A list matches when it holds the value'),
+  value: MatchedValue,
+});
+export const TrafficMatch = z.union([HeaderMatch, ClaimMatch]).meta({ id: 'TrafficMatch' });
+export type TrafficMatch = z.infer<typeof TrafficMatch>;
+
+/** One header, or several matches that must all hold. */
 export const TrafficRule = z
-  .strictObject({
-    header: HeaderName.describe('Case-insensitive'),
-    value: z.string().max(1_024).describe('Compared exactly'),
-    version: VersionRef,
-  })
+  .union([
+    HeaderMatch.extend({ version: VersionRef }),
+    z.strictObject({ match: z.array(TrafficMatch).min(1).max(10), version: VersionRef }),
+  ])
   .meta({ id: 'TrafficRule' });
+export type TrafficRule = z.infer<typeof TrafficRule>;
 
 export const TrafficWeight = z
   .strictObject({ version: VersionRef, weight: z.number().min(0).max(1_000_000) })
@@ -44,7 +59,7 @@ export const Traffic = z
     sticky: z
       .discriminatedUnion('by', [
         z.strictObject({ by: z.literal('header'), name: HeaderName }),
-        z.strictObject({ by: z.literal('claim'), name: z.string().min(1).max(128) }),
+        z.strictObject({ by: z.literal('claim'), name: ClaimName }),
       ])
       .nullable()
       .default(null)

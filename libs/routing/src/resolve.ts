@@ -3,6 +3,8 @@
  * replica never gets traffic: its rules are skipped and its share goes to the others. Pure; owns no state.
  */
 import type { Traffic } from '#contracts/endpoints';
+import { compileRule, holds } from './rules.js';
+import type { Attributes, Rule } from './rules.js';
 import { hashText } from './hash.js';
 import { bucketOf, makeSplit, shareByChance, shareOfBucket } from './split.js';
 import type { Split } from './split.js';
@@ -11,12 +13,6 @@ import type { Split } from './split.js';
 export interface RoutableVersion {
   readonly version: number;
   readonly ready: boolean;
-}
-
-interface Rule<V> {
-  readonly header: string;
-  readonly value: string;
-  readonly target: V;
 }
 
 export interface EndpointRoutes<V extends RoutableVersion> {
@@ -35,12 +31,9 @@ export type ResolveFailure = 'VERSION_NOT_FOUND' | 'ALIAS_NOT_FOUND' | 'NO_READY
 export type Resolution<V> =
   { readonly target: V; readonly why: Why } | { readonly target: undefined; readonly why: ResolveFailure };
 
-export interface ResolveInput {
+export interface ResolveInput extends Attributes {
   /** From the path: a version number or an alias. */
   readonly pin: string | undefined;
-  /** By lower-case name, as node:http gives them. */
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly claims: Readonly<Record<string, unknown>>;
 }
 
 const isVersionNumber = /^[1-9]\d{0,9}$/;
@@ -70,9 +63,9 @@ export function compileRoutes<V extends RoutableVersion>(
   return {
     versions,
     aliases,
-    rules: traffic.rules.flatMap(({ header, value, version }) => {
-      const target = ready(version);
-      return target ? [{ header, value, target }] : [];
+    rules: traffic.rules.flatMap((rule, position) => {
+      const target = ready(rule.version);
+      return target ? [compileRule(rule, position, target)] : [];
     }),
     split: makeSplit(
       weighted.flatMap(({ version, weight }) => {
@@ -86,7 +79,8 @@ export function compileRoutes<V extends RoutableVersion>(
   };
 }
 
-function stickyKey(sticky: Traffic['sticky'], input: ResolveInput): string | undefined {
+/** What keeps a caller on its version; undefined when the request does not bring it. */
+export function stickyKey(sticky: Traffic['sticky'], input: ResolveInput): string | undefined {
   if (sticky === null) return undefined;
   const value = sticky.by === 'header' ? input.headers[sticky.name] : input.claims[sticky.name];
   if (typeof value === 'string') return value === '' ? undefined : value;
@@ -106,8 +100,7 @@ export function resolve<V extends RoutableVersion>(
   input: ResolveInput,
   random: () => number,
 ): Resolution<V> {
-  for (const rule of routes.rules)
-    if (input.headers[rule.header] === rule.value) return { target: rule.target, why: 'rule' };
+  for (const rule of routes.rules) if (holds(rule, input)) return { target: rule.target, why: 'rule' };
   if (input.pin !== undefined) return resolvePin(routes, input.pin);
   const { split } = routes;
   const key = stickyKey(routes.sticky, input);

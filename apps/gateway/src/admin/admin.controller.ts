@@ -1,8 +1,11 @@
-import { Controller, Get, Header, HttpCode, Inject, Post, UseGuards } from '@nestjs/common';
+import { Controller, Get, Header, HttpCode, Inject, Post, Query, UseGuards } from '@nestjs/common';
 import { Registry } from 'prom-client';
+import { z } from 'zod';
 import type { Snapshot } from '#contracts/snapshot';
 import { SluiceError } from '#platform/errors';
 import { Core } from '../data-plane/core.js';
+import { ExplainQuery, explain } from './explain.js';
+import type { Explanation } from './explain.js';
 import { AdminGuard } from './admin.guard.js';
 
 @Controller('health')
@@ -67,6 +70,13 @@ export class AdminController {
           .map(({ address }) => ({ model_path: path, address })),
       ),
     };
+  }
+
+  @Get('explain')
+  explain(@Query() query: unknown): Explanation {
+    const { data, error } = ExplainQuery.safeParse(query);
+    if (!data) throw new SluiceError('INVALID_REQUEST', z.prettifyError(error));
+    return explain(this.core, data, performance.now());
   }
 
   /** Not ready any more, and connections are closed after their answer; the process goes on until it is told to end. */

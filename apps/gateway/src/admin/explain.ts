@@ -1,0 +1,119 @@
+/** What would happen to a request, and why: which rule, version, replicas and quotas apply. Changes nothing and asks no node. */
+import { z } from 'zod';
+import { cost } from '#routing/balancer';
+import { isEjected } from '#routing/outlier';
+import { resolve, stickyKey } from '#routing/resolve';
+import type { ResolveFailure, ResolveInput, Why } from '#routing/resolve';
+import { holds } from '#routing/rules';
+import { bucketOf } from '#routing/split';
+import { SluiceError } from '#platform/errors';
+import type { Core } from '../data-plane/core.js';
+import type { TableEndpoint, TableVersion } from '../data-plane/routing-table.js';
+
+/** `name:value`, any number of them. */
+const pairs = z
+  .union([z.string(), z.array(z.string())])
+  .default([])
+  .transform((given) =>
+    [given].flat().map((pair): [string, string] => {
+      const cut = pair.indexOf(':');
+      return cut < 0 ? [pair, ''] : [pair.slice(0, cut), pair.slice(cut + 1).trimStart()];
+    }),
+  );
+
+/** The query of `GET /explain`, as in `?endpoint=iris&client=shop&header=x-beta:yes&claim=team:search`. */
+export const ExplainQuery = z.strictObject({
+  endpoint: z.string(),
+  pin: z.string().optional(),
+  client: z.string().optional(),
+  header: pairs,
+  claim: pairs,
+});
+export type ExplainQuery = z.infer<typeof ExplainQuery>;
+
+export interface Explanation {
+  readonly endpoint: string;
+  readonly model: string;
+  readonly revision: number;
+  readonly why: Why | ResolveFailure;
+  /** null when nothing can answer, or when chance decides among `split`. */
+  readonly version: number | null;
+  /** Position of the rule that decided, from 0. */
+  readonly rule: number | null;
+  readonly sticky_bucket: number | null;
+  /** How traffic without rule and pin falls now, after versions without a READY replica were left out. */
+  readonly split: readonly { readonly version: number; readonly weight: number; readonly share: number }[];
+  readonly gated: readonly (number | string)[];
+  readonly replicas: readonly ExplainedReplica[];
+  readonly quotas: readonly {
+    readonly name: string;
+    readonly window: string;
+    readonly limit: number;
+    readonly per_client: boolean;
+  }[];
+}
+
+export interface ExplainedReplica {
+  readonly version: number;
+  readonly node_id: string;
+  readonly address: string;
+  readonly outstanding: number;
+  readonly latency_ms: number;
+  /** What power of two choices compares. */
+  readonly cost: number;
+  readonly ejected: boolean;
+}
+
+function explainReplicas(version: TableVersion, nowMs: number): ExplainedReplica[] {
+  return version.replicas.map(({ nodeId, address, load, health }) => ({
+    version: version.version,
+    node_id: nodeId,
+    address,
+    outstanding: load.outstanding,
+    latency_ms: load.ewmaMs,
+    cost: cost(load, nowMs),
+    ejected: isEjected(health, nowMs),
+  }));
+}
+
+function explainSplit({ routes }: TableEndpoint): Explanation['split'] {
+  const { shares, totalWeight } = routes.split;
+  return shares.map(({ version, weight }) => ({ version, weight, share: weight / totalWeight }));
+}
+
+/** Explains with the table of the moment. @throws SluiceError when there is no table or no such endpoint */
+export function explain(core: Core, query: ExplainQuery, nowMs: number): Explanation {
+  const { table } = core;
+  if (!table) throw new SluiceError('NOT_READY', 'This gateway has no routing table yet.');
+  const endpoint = table.endpoints.get(query.endpoint);
+  if (!endpoint) throw new SluiceError('ENDPOINT_NOT_FOUND', `There is no endpoint "${query.endpoint}".`);
+  const { name, model, routes } = endpoint;
+  const headers = query.header.map(([header, value]): [string, string] => [header.toLowerCase(), value]);
+  const input: ResolveInput = {
+    pin: query.pin,
+    headers: Object.fromEntries(headers),
+    claims: Object.fromEntries(query.claim),
+  };
+  const { target, why } = resolve(routes, input, () => 0);
+  const key = stickyKey(routes.sticky, input);
+  const candidates =
+    why === 'split' ? routes.split.shares.map((share) => share.target) : target ? [target] : [];
+  return {
+    endpoint: name,
+    model,
+    revision: table.snapshot.revision,
+    why,
+    version: why === 'split' && candidates.length > 1 ? null : (target?.version ?? null),
+    rule: why === 'rule' ? (routes.rules.find((rule) => holds(rule, input))?.position ?? null) : null,
+    sticky_bucket: key === undefined ? null : bucketOf(key, routes.seed),
+    split: explainSplit(endpoint),
+    gated: routes.gated,
+    replicas: candidates.flatMap((version) => explainReplicas(version, nowMs)),
+    quotas: core.quotas.metersFor(name, query.client ?? '').map(({ quota }) => ({
+      name: quota.name,
+      window: quota.window,
+      limit: quota.limit,
+      per_client: quota.per_client,
+    })),
+  };
+}
