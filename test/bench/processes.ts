@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { LoadResult } from './load.js';
-import type { LoadOptions } from './load.js';
+import type { LoadOptions, OpenLoadOptions } from './load.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 /** Linux counts CPU time in ticks of 1/100 s on every platform that Node runs on. */
@@ -32,15 +32,15 @@ export interface Measured extends LoadResult {
   readonly cpuUsPerRequest: Readonly<Record<string, number>>;
 }
 
-/** Runs the load in a process of its own and charges each named pid its CPU time. */
+/** Runs the load, open loop if it names a rate, in a process of its own and charges each named pid its CPU time. */
 export async function measure(
-  options: LoadOptions,
+  options: LoadOptions | OpenLoadOptions,
   pids: Readonly<Record<string, number>>,
 ): Promise<Measured> {
   const snapshot = (): number[] => Object.values(pids).map(cpuUs);
   const before = snapshot();
   const { stdout } = await promisify(execFile)(process.execPath, [
-    join(here, 'load-generator.js'),
+    join(here, 'perSecond' in options ? 'open-load-generator.js' : 'load-generator.js'),
     JSON.stringify(options),
   ]);
   const after = snapshot();
@@ -58,8 +58,11 @@ export async function measure(
 }
 
 /** Starts the bare peer; resolves when it listens. */
-export async function startBareServer(modelFile: string): Promise<{ child: ChildProcess; port: number }> {
-  const child = fork(join(here, 'bare-server.js'), [modelFile], { stdio: 'inherit' });
+export async function startBareServer(
+  modelFile: string,
+  threads = 1,
+): Promise<{ child: ChildProcess; port: number }> {
+  const child = fork(join(here, 'bare-server.js'), [modelFile, String(threads)], { stdio: 'inherit' });
   const [message] = (await once(child, 'message')) as [{ port: number }];
   return { child, port: message.port };
 }

@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '#client/client';
@@ -13,6 +13,7 @@ import { z } from 'zod';
 import type { LoadOptions } from './load.js';
 import { childrenOf, machine, measure, startBareServer } from './processes.js';
 import type { Measured } from './processes.js';
+import { writeSection } from './report.js';
 
 const Connection = z.object({
   gateway_url: z.string(),
@@ -123,23 +124,12 @@ function table(rows: readonly Row[]): string {
   ].join('\n');
 }
 
-function writeSection(text: string): void {
-  const file = join(packageRoot, 'docs/benchmarks.md');
-  const begin = '<!-- smoke: begin -->';
-  const end = '<!-- smoke: end -->';
-  const page = readFileSync(file, 'utf8');
-  const [head, rest] = page.split(begin);
-  const tail = rest?.split(end)[1];
-  if (head === undefined || tail === undefined) throw new Error(`${file} has no section for this benchmark`);
-  writeFileSync(file, `${head}${begin}\n${text}\n${end}${tail}`);
-}
-
 const dataDir = mkdtempSync(join(tmpdir(), 'sluice-bench-'));
 const platform = await startPlatform(dataDir);
 try {
   const text = `Machine: ${machine()}; ${new Date().toISOString().slice(0, 10)}; ${times.durationMs / 1_000} s each after ${times.warmupMs / 1_000} s of warm-up.\n\n${table(await measureAll(platform.connection))}`;
   process.stdout.write(`${text}\n`);
-  if (!quick) writeSection(text);
+  if (!quick) writeSection('smoke', text);
 } finally {
   await platform.stop();
   rmSync(dataDir, { recursive: true, force: true });

@@ -1,0 +1,67 @@
+/** How quickly the node says that it lives while its runners have more to do than they can. */
+import { Agent, get } from 'node:http';
+import { quantile } from '../http-wire.js';
+import { table } from '../report.js';
+import { binaryBody } from '../tensors.js';
+import type { BenchModel } from './models.js';
+import { closedLoop } from './serving.js';
+import type { Stage } from './stage.js';
+import type { Times } from './times.js';
+
+const connections = 64;
+const everyMs = 10;
+const targetMs = 10;
+
+function askOnce(url: URL, agent: Agent): Promise<number> {
+  const start = performance.now();
+  return new Promise((resolve, reject) => {
+    get(url, { agent }, (response) => {
+      response.resume();
+      response.on('end', () => {
+        if (response.statusCode === 200) resolve(performance.now() - start);
+        else reject(new Error(`not alive: ${response.statusCode}`));
+      });
+    }).on('error', reject);
+  });
+}
+
+/** Asks every `everyMs`, whether or not the last was answered. */
+async function askFor(url: URL, durationMs: number): Promise<number[]> {
+  const agent = new Agent({ keepAlive: true });
+  const asked: Promise<number>[] = [];
+  await new Promise<void>((resolve) => {
+    const timer = setInterval(() => asked.push(askOnce(url, agent)), everyMs);
+    setTimeout(() => {
+      clearInterval(timer);
+      resolve();
+    }, durationMs);
+  });
+  const times = await Promise.all(asked);
+  agent.destroy();
+  return times.sort((a, b) => a - b);
+}
+
+/** Markdown of this part. */
+export async function healthPart(stage: Stage, model: BenchModel, times: Times): Promise<string> {
+  const server = await stage.load(model);
+  const load = closedLoop(server, binaryBody(model.inputs), connections, times.healthMs);
+  const tookMs = await askFor(new URL('/v2/health/live', stage.url), times.healthMs);
+  await load;
+  await server.stop();
+  const p99Ms = quantile(tookMs, 0.99);
+  return [
+    '### `GET /v2/health/live` while runners are saturated',
+    table(
+      ['load', 'asked', 'p50 ms', 'p99 ms', 'target'],
+      [
+        [
+          `${model.name} at concurrency ${connections}`,
+          String(tookMs.length),
+          quantile(tookMs, 0.5).toFixed(2),
+          p99Ms.toFixed(2),
+          `< ${targetMs} ms: ${p99Ms < targetMs ? 'met' : 'missed'}`,
+        ],
+      ],
+    ),
+  ].join('\n\n');
+}
