@@ -48,6 +48,3 @@ export function openConnection(
   });
   return socket;
 }
-
-export const quantile = (sorted: readonly number[], q: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;

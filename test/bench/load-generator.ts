@@ -4,9 +4,10 @@
  * It counts only 200s and ends at once on anything else, so that a number can never come from errors.
  */
 import { once } from 'node:events';
-import { openConnection, prepare, quantile } from './http-wire.js';
+import { openConnection, prepare } from './http-wire.js';
 import { LoadOptions } from './load.js';
 import type { LoadResult } from './load.js';
+import { latencies } from './quantiles.js';
 
 async function runConnection(
   options: LoadOptions,
@@ -28,26 +29,28 @@ async function runConnection(
   await closed;
 }
 
+/** Measures for `durationMs`, or for as long as it takes until each connection has been answered once on average. */
 async function run(options: LoadOptions): Promise<LoadResult> {
+  const { connections, durationMs, warmupMs } = options;
   const request = prepare(options);
-  const measureFromMs = performance.now() + options.warmupMs;
-  const endMs = measureFromMs + options.durationMs;
+  const measureFromMs = performance.now() + warmupMs;
   const tookMs: number[] = [];
+  let answered = 0;
+  let endMs = measureFromMs + durationMs;
   const onAnswer = (ms: number): boolean => {
     const nowMs = performance.now();
-    if (nowMs >= measureFromMs && nowMs < endMs) tookMs.push(ms);
-    return nowMs < endMs;
+    answered += 1;
+    if (nowMs >= endMs && tookMs.length >= connections) return false;
+    if (nowMs >= measureFromMs) tookMs.push(ms);
+    endMs = Math.max(endMs, nowMs);
+    return true;
   };
-  await Promise.all(
-    Array.from({ length: options.connections }, () => runConnection(options, request, onAnswer)),
-  );
-  const sorted = tookMs.sort((a, b) => a - b);
+  await Promise.all(Array.from({ length: connections }, () => runConnection(options, request, onAnswer)));
   return {
-    requests: sorted.length,
-    seconds: options.durationMs / 1_000,
-    p50Ms: quantile(sorted, 0.5),
-    p95Ms: quantile(sorted, 0.95),
-    p99Ms: quantile(sorted, 0.99),
+    answered,
+    requests: tookMs.length,
+    seconds: (endMs - measureFromMs) / 1_000,
+    ...latencies(tookMs),
   };
 }
 

@@ -26,6 +26,9 @@ export const OpenLoadOptions = LoadOptions.extend({ perSecond: z.number().positi
 export type OpenLoadOptions = z.infer<typeof OpenLoadOptions>;
 
 export const LoadResult = z.object({
+  /** All that were answered, also before and after the measured time. */
+  answered: z.int(),
+  /** Those measured. */
   requests: z.int(),
   seconds: z.number(),
   p50Ms: z.number(),

@@ -5,9 +5,10 @@
  */
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import { openConnection, prepare, quantile } from './http-wire.js';
+import { openConnection, prepare } from './http-wire.js';
 import { OpenLoadOptions } from './load.js';
 import type { LoadResult } from './load.js';
+import { latencies } from './quantiles.js';
 import { poissonArrivals, seededRandom } from './poisson.js';
 
 class OpenLoop {
@@ -74,13 +75,11 @@ async function run(options: OpenLoadOptions): Promise<LoadResult> {
   if (arrivals.length === 0) throw new Error('no arrivals: the rate is too low for the time');
   const loop = new OpenLoop(options, prepare(options), arrivals);
   await loop.run();
-  const sorted = loop.latenciesMs.sort((a, b) => a - b);
   return {
-    requests: sorted.length,
+    answered: arrivals.length,
+    requests: loop.latenciesMs.length,
     seconds: options.durationMs / 1_000,
-    p50Ms: quantile(sorted, 0.5),
-    p95Ms: quantile(sorted, 0.95),
-    p99Ms: quantile(sorted, 0.99),
+    ...latencies(loop.latenciesMs),
   };
 }
 

@@ -45,14 +45,12 @@ export async function measure(
   ]);
   const after = snapshot();
   const result = LoadResult.parse(JSON.parse(stdout));
-  // The processes also worked through the warm-up, at the same rate.
-  const handled = result.requests * (1 + options.warmupMs / options.durationMs);
   const names = Object.keys(pids);
   return {
     ...result,
     perSecond: result.requests / result.seconds,
     cpuUsPerRequest: Object.fromEntries(
-      names.map((name, i) => [name, ((after[i] ?? 0) - (before[i] ?? 0)) / handled]),
+      names.map((name, i) => [name, ((after[i] ?? 0) - (before[i] ?? 0)) / result.answered]),
     ),
   };
 }

@@ -2,7 +2,7 @@
 import type { Signature } from '#contracts/tensors';
 import { createDecoder } from '#inference/codec';
 import type { Tensor } from '#inference/tensor';
-import { quantile } from '../http-wire.js';
+import { quantile } from '../quantiles.js';
 import { atLeast, table } from '../report.js';
 import { binaryBody, floats, jsonBody } from '../tensors.js';
 import type { BenchBody } from '../tensors.js';

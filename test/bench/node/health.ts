@@ -1,6 +1,6 @@
 /** How quickly the node says that it lives while its runners have more to do than they can. */
 import { Agent, get } from 'node:http';
-import { quantile } from '../http-wire.js';
+import { quantile } from '../quantiles.js';
 import { table } from '../report.js';
 import { binaryBody } from '../tensors.js';
 import type { BenchModel } from './models.js';
