@@ -3,7 +3,8 @@
  * cost table says it pays, and answers in frames. An idle runner never waits (unless max_queue_delay_us says so); requests
  * that were cancelled, or cannot or did not make their deadline, are not run. A failing batch is run again one by one.
  */
-import { CostTable } from '#inference/batching/cost-table';
+import type { CostTable } from '#inference/batching/cost-table';
+import { CostTables } from '#inference/batching/cost-tables';
 import { gather, inOrder } from '#inference/batching/gather';
 import type { Candidate } from '#inference/batching/gather';
 import { groupKey, rowsOf } from '#inference/batching/rows';
@@ -47,6 +48,8 @@ interface Arrived {
 interface Waiting extends Candidate {
   readonly id: number;
   readonly request: DecodedRequest;
+  /** What requests of its kind cost. */
+  readonly costs: CostTable;
   readonly arrivedMs: number;
   readonly deadlineMs: number;
   readonly inputUs: number;
@@ -63,7 +66,7 @@ const nothing = Buffer.alloc(0);
 export class RequestQueue {
   private readonly arrived = new Map<number, Arrived>();
   private readonly waiting = new Map<number, Waiting>();
-  private readonly costs: CostTable;
+  private readonly costs: CostTables;
   private readonly decode: Decode;
   private pumping = false;
   private executionMs = turnBudgetMs;
@@ -77,7 +80,7 @@ export class RequestQueue {
     private readonly nowMs: () => number,
   ) {
     this.decode = createDecoder(model.signature, options.label);
-    this.costs = new CostTable(options.batching.costs);
+    this.costs = new CostTables(options.batching.costs);
   }
 
   add(id: number, body: Buffer, head: InferHead): void {
@@ -117,43 +120,39 @@ export class RequestQueue {
     try {
       const request = this.decode(head.protocol, body, head.headerLength);
       if (request.timeoutUs) deadlineMs = Math.min(deadlineMs, arrivedMs + request.timeoutUs / 1_000);
-      const { enabled } = this.options.batching;
-      const rows = (enabled ? rowsOf(request.inputs) : undefined) ?? 1;
-      const key =
-        enabled && rowsOf(request.inputs) !== undefined
-          ? groupKey(request.inputs, request.outputs)
-          : undefined;
+      const commonRows = this.options.batching.enabled ? rowsOf(request.inputs) : undefined;
+      const key = commonRows === undefined ? undefined : groupKey(request.inputs, request.outputs);
+      const rows = commonRows ?? 1;
+      const costs = this.costs.of(key ?? '');
       const now = this.nowMs();
-      if (this.waiting.size > 0 && now + this.backlogMs(rows) > deadlineMs) return this.fail(id, tooLate);
+      if (this.waiting.size > 0 && now + this.backlogMs(rows, costs) > deadlineMs)
+        return this.fail(id, tooLate);
       const inputUs = (now - start) * 1_000;
-      this.waiting.set(id, {
-        id,
-        request,
-        key,
-        rows,
-        priority: request.priority,
-        arrivedMs,
-        deadlineMs,
-        inputUs,
-      });
+      const { priority } = request;
+      this.waiting.set(id, { id, request, key, rows, costs, priority, arrivedMs, deadlineMs, inputUs });
     } catch (error) {
       this.fail(id, failureOf(error));
     }
   }
 
   /** Predicted time until another request of `rows` would be done. */
-  private backlogMs(rows: number): number {
+  private backlogMs(rows: number, costs: CostTable): number {
     if (!this.options.batching.enabled) return (this.waiting.size + 1) * this.executionMs;
-    const limit = this.limit();
-    let total = rows;
-    for (const other of this.waiting.values()) total += other.rows;
-    return total <= limit ? this.costs.predictMs(total) : (total / limit) * this.costs.predictMs(limit);
+    const rowsOfKinds = new Map([[costs, rows]]);
+    for (const other of this.waiting.values())
+      rowsOfKinds.set(other.costs, (rowsOfKinds.get(other.costs) ?? 0) + other.rows);
+    let ms = 0;
+    for (const [kind, total] of rowsOfKinds) {
+      const limit = this.limit(kind);
+      ms += total <= limit ? kind.predictMs(total) : (total / limit) * kind.predictMs(limit);
+    }
+    return ms;
   }
 
-  private limit(): number {
+  private limit(costs: CostTable): number {
     const { batching, maxBatchRows } = this.options;
     if (!batching.enabled) return 1;
-    return maxBatchRows ?? this.costs.limit();
+    return maxBatchRows ?? costs.limit();
   }
 
   /** The executions of one turn: as many as its time allows, at least one. */
@@ -168,9 +167,11 @@ export class RequestQueue {
     let ordered = inOrder(this.waiting.values());
     while (turn.length < most && ordered.length > 0) {
       const members = this.take(ordered);
+      const [first] = members;
+      if (!first) break;
       const taken = new Set(members);
       ordered = ordered.filter((one) => !taken.has(one));
-      if (this.isWorthWaiting(members, nowMs)) continue;
+      if (this.isWorthWaiting(first, members, nowMs)) continue;
       for (const { id } of members) this.waiting.delete(id);
       turn.push(members);
     }
@@ -179,16 +180,17 @@ export class RequestQueue {
 
   /** A batch of a measured size where the queue has enough, so that the table goes on learning. */
   private take(ordered: readonly Waiting[]): Waiting[] {
-    const members = gather(ordered, this.limit());
+    const [first] = ordered;
+    if (!first) return [];
+    const members = gather(ordered, this.limit(first.costs));
     const rows = rowsIn(members);
-    const size = this.options.maxBatchRows === null ? this.costs.floor(rows) : rows;
+    const size = this.options.maxBatchRows === null ? first.costs.floor(rows) : rows;
     return members.length > 1 && size < rows ? gather(ordered, size) : members;
   }
 
-  private isWorthWaiting(members: readonly Waiting[], nowMs: number): boolean {
+  private isWorthWaiting({ key, costs }: Waiting, members: readonly Waiting[], nowMs: number): boolean {
     const { maxQueueDelayMs } = this.options;
-    if (maxQueueDelayMs === 0 || members[0]?.key === undefined || rowsIn(members) >= this.limit())
-      return false;
+    if (maxQueueDelayMs === 0 || key === undefined || rowsIn(members) >= this.limit(costs)) return false;
     return members.every(({ arrivedMs }) => nowMs - arrivedMs < maxQueueDelayMs);
   }
 
@@ -211,21 +213,22 @@ export class RequestQueue {
 
   /** Answers the members of one execution, each with its result or its own error; never rejects. */
   private async serve(members: readonly Waiting[]): Promise<void> {
+    const [first] = members;
+    if (!first) return;
     const start = this.nowMs();
     const rows = rowsIn(members);
     try {
       const results = await execute(
         this.model,
         members.map(({ request }) => request),
-        this.limit(),
+        this.limit(first.costs),
       );
       const ms = this.nowMs() - start;
-      if (members[0]?.key !== undefined) this.costs.add({ rows, ms });
+      if (first.key !== undefined) first.costs.add({ rows, ms });
       for (const [index, member] of members.entries())
         this.answer(member, results[index] ?? [], { start, inferMs: ms, batchRows: index === 0 ? rows : 0 });
     } catch (error) {
-      const [only] = members;
-      if (only && members.length === 1) return this.fail(only.id, failureOf(error));
+      if (members.length === 1) return this.fail(first.id, failureOf(error));
       for (const member of members) await this.serve([member]);
     }
   }

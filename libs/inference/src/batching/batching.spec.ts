@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { zeros } from '../tensor.js';
 import type { Tensor } from '../tensor.js';
 import { CostTable, batchSizes } from './cost-table.js';
+import { CostTables } from './cost-tables.js';
 import { gather, inOrder } from './gather.js';
 import { joinRows, sliceRows, splitRows } from './rows.js';
 
@@ -92,17 +93,39 @@ describe('the cost table', () => {
     );
   });
 
-  it('learns from traffic, and tries the next size now and then', () => {
+  /** The sizes that a table chose while each of so many executions cost what `msOf` says. */
+  const chosen = (costs: CostTable, executions: number, msOf: (rows: number) => number): number[] =>
+    Array.from({ length: executions }, () => {
+      const rows = costs.limit();
+      costs.add({ rows, ms: msOf(rows) });
+      return rows;
+    });
+
+  it('learns from traffic, and tries both neighbours now and then', () => {
     const drifting = table(() => 1);
     for (let run = 0; run < 50; run += 1) drifting.add({ rows: 64, ms: 640 });
     expect(drifting.limit()).toBe(48);
-    const probed = table((rows) => rows);
-    const limits = new Set<number>();
-    for (let run = 0; run < 300; run += 1) {
-      limits.add(probed.limit());
-      probed.add({ rows: 1, ms: 1 });
-    }
-    expect(limits).toEqual(new Set([1, 2]));
+    const steps = (rows: number): number => (rows < 8 ? 8 : rows > 8 ? rows * 2 : 1);
+    expect(new Set(chosen(table(steps), 600, steps))).toEqual(new Set([8, 12, 6]));
+  });
+
+  it('does not hold its first execution against a size', () => {
+    const some = table(() => 1);
+    some.add({ rows: 64, ms: 640 });
+    expect(some.limit()).toBe(48);
+    some.add({ rows: 64, ms: 1 });
+    expect(some.limit()).toBe(64);
+  });
+
+  it('finds the best size of another shape than the warm-up measured', () => {
+    const real = (rows: number): number => (rows <= 4 ? 20 + rows : rows * 20);
+    expect(
+      chosen(
+        table((rows) => 1 + rows / 100),
+        100,
+        real,
+      ).slice(-20),
+    ).toEqual(Array(20).fill(4));
   });
 
   it('predicts between and beyond what was measured', () => {
@@ -112,5 +135,19 @@ describe('the cost table', () => {
     ]);
     expect([1, 2, 3, 4, 8].map((rows) => some.predictMs(rows))).toEqual([3, 3, 3.5, 4, 8]);
     expect([1, 2, 3, 9].map((rows) => some.floor(rows))).toEqual([1, 2, 2, 4]);
+  });
+});
+
+describe('cost tables', () => {
+  it('keep kinds apart, start each from the warm-up, and forget the first kind when there are too many', () => {
+    const tables = new CostTables([
+      { rows: 1, ms: 1 },
+      { rows: 2, ms: 1 },
+    ]);
+    for (let run = 0; run < 5; run += 1) tables.of('large').add({ rows: 2, ms: 50 });
+    expect(tables.of('large').limit()).toBe(1);
+    expect(tables.of('small').limit()).toBe(2);
+    for (let kind = 0; kind < 63; kind += 1) tables.of(`kind ${kind}`);
+    expect(tables.of('large').limit()).toBe(2);
   });
 });
