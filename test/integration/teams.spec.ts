@@ -1,5 +1,6 @@
 /** Teams and what narrows their clients, from the API to a gateway that follows the registry. */
 import { TokenClaims } from '#contracts/clients';
+import type { Snapshot, SnapshotClientLimit } from '#contracts/snapshot';
 import { createClient } from '#client/client';
 import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -39,13 +40,22 @@ async function infer(token: string, endpoint: string): Promise<string | null> {
 /** Within what time a change must be in force at every gateway. */
 const promisedMs = 2_000;
 
-async function waitForChange(change: () => Promise<unknown>): Promise<void> {
-  const before = gateway.core.table?.snapshot.revision ?? 0;
+async function makeKnown(
+  change: () => Promise<unknown>,
+  isIn: (snapshot: Snapshot) => boolean,
+): Promise<void> {
   await change();
   const changedAtMs = performance.now();
-  await until(() => (gateway.core.table?.snapshot.revision ?? 0) > before, 'the gateway has the change');
+  await until(() => {
+    const { table } = gateway.core;
+    return table !== undefined && isIn(table.snapshot);
+  }, 'the gateway has the change');
   expect(performance.now() - changedAtMs).toBeLessThan(promisedMs);
 }
+
+const limitOf = ({ client_limits }: Snapshot, clientId: string): SnapshotClientLimit | undefined =>
+  client_limits.find(({ client_id }) => client_id === clientId);
+const timeOf = (timestamp: string | null | undefined): number => Date.parse(timestamp ?? '') || 0;
 
 describe('teams', () => {
   it('are made, listed and changed, each change audited', async () => {
@@ -76,8 +86,12 @@ describe('teams', () => {
   });
 
   it('are known to gateways, with their time zone', async () => {
-    await waitForChange(() => registry.admin.teams.create({ body: { name: 'fraud', time_zone: 'UTC' } }));
-    expect(gateway.core.table?.snapshot.teams).toContainEqual({ name: 'fraud', time_zone: 'UTC' });
+    const fraud = { name: 'fraud', time_zone: 'Asia/Tokyo' };
+    await makeKnown(
+      () => registry.admin.teams.create({ body: fraud }),
+      ({ teams }) => teams.some(({ name }) => name === fraud.name),
+    );
+    expect(gateway.core.table?.snapshot.teams).toContainEqual(fraud);
   });
 
   it('stand in the tokens of their clients', async () => {
@@ -98,8 +112,9 @@ describe('a client', () => {
     const { clientId, token } = await registry.caller('infer');
     expect(await infer(token, 'iris')).toBe('ENDPOINT_NOT_FOUND');
     const setList = (endpoints: string[] | null) =>
-      waitForChange(() =>
-        registry.admin.clients.update({ params: { client_id: clientId }, body: { endpoints } }),
+      makeKnown(
+        () => registry.admin.clients.update({ params: { client_id: clientId }, body: { endpoints } }),
+        (snapshot) => (limitOf(snapshot, clientId)?.endpoints ?? null)?.[0] === endpoints?.[0],
       );
     await setList(['churn']);
     expect(await infer(token, 'iris')).toBe('FORBIDDEN');
@@ -118,7 +133,10 @@ describe('a client', () => {
     const { clientId, secret, token, client } = await registry.caller('infer', 'models:read');
     const params = { client_id: clientId };
     const expire = (expires_at: string | null) =>
-      waitForChange(() => registry.admin.clients.update({ params, body: { expires_at } }));
+      makeKnown(
+        () => registry.admin.clients.update({ params, body: { expires_at } }),
+        (snapshot) => timeOf(limitOf(snapshot, clientId)?.expires_at) === timeOf(expires_at),
+      );
     await expire(new Date(Date.now() + 3_600_000).toISOString());
     expect(await infer(token, 'iris')).toBe('ENDPOINT_NOT_FOUND');
     await expire('2026-01-01T00:00:00Z');
@@ -132,7 +150,10 @@ describe('a client', () => {
   it('is refused at the gateways within two seconds of being disabled', async () => {
     const { clientId, token } = await registry.caller('infer');
     expect(await infer(token, 'iris')).toBe('ENDPOINT_NOT_FOUND');
-    await waitForChange(() => registry.admin.clients.disable({ params: { client_id: clientId } }));
+    await makeKnown(
+      () => registry.admin.clients.disable({ params: { client_id: clientId } }),
+      (snapshot) => snapshot.disabled_clients.includes(clientId),
+    );
     expect(await infer(token, 'iris')).toBe('CLIENT_DISABLED');
   });
 

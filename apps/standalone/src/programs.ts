@@ -1,7 +1,7 @@
 /** How each program of Sluice is started here: its file, its settings, its log. A program gets only the secrets that it needs. */
 import { join } from 'node:path';
 import { inheritedEnv } from '#platform/env';
-import { packageRoot } from '#platform/program';
+import { gatewayNodeFlags, packageRoot } from '#platform/program';
 import type { Secrets } from './secrets.js';
 import type { Launch, PartSpec } from './supervise/part.js';
 
@@ -30,10 +30,15 @@ const withheld = {
   SLUICE_MASTER_KEY: '',
 } as const;
 
-function launchOf(program: string, settings: Record<string, string>): Launch {
+function launchOf(
+  program: string,
+  settings: Record<string, string>,
+  nodeFlags: readonly string[] = [],
+): Launch {
   const file = join(packageRoot, 'dist', 'apps', program);
   // A program that finds no channel to its parent although it should have one knows that the parent died early.
-  return { file: process.execPath, args: [file], env: inheritedEnv({ SLUICE_PARENT_IPC: '1', ...settings }) };
+  const env = inheritedEnv({ SLUICE_PARENT_IPC: '1', ...settings });
+  return { file: process.execPath, args: [...nodeFlags, file], env };
 }
 
 export const logPathOf = (dataFolder: string, part: string): string =>
@@ -45,10 +50,11 @@ function partOf(options: {
   program: string;
   waitMs: number;
   settings: Record<string, string>;
+  nodeFlags?: readonly string[];
 }): PartSpec {
   return {
     name: options.name,
-    launch: () => launchOf(options.program, options.settings),
+    launch: () => launchOf(options.program, options.settings, options.nodeFlags),
     ready: { by: 'ipc' },
     readyTimeoutMs,
     stop: [{ signal: 'SIGTERM', waitMs: options.waitMs }],
@@ -129,6 +135,7 @@ export const gateway = (deployment: Deployment): PartSpec =>
     deployment,
     name: 'gateway',
     program: 'gateway/src/main.js',
+    nodeFlags: gatewayNodeFlags,
     waitMs: stopWithinMs.gateway,
     settings: {
       ...withheld,

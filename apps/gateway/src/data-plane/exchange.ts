@@ -1,6 +1,6 @@
 /** One request on its way through the stages: what each stage found for the next. */
+import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { v7 as uuidv7 } from 'uuid';
 import { sluiceHeaders } from '#contracts/oip';
 import type { Charge } from '#quota/counter';
 import type { Identity } from './authenticate.js';
@@ -12,10 +12,10 @@ import type { Replica } from './upstreams.js';
 const saneRequestId = /^[\w.:@/+=-]{1,128}$/;
 const noCharges: readonly Charge[] = [];
 
-/** The caller's request id when it is a sane one, else a new one. */
+/** The caller's request id when it is a sane one, else a new one. Not a UUIDv7: Node keeps randomness in stock for these only. */
 export function requestIdOf(req: IncomingMessage): string {
   const given = req.headers[sluiceHeaders.requestId];
-  return typeof given === 'string' && saneRequestId.test(given) ? given : uuidv7();
+  return typeof given === 'string' && saneRequestId.test(given) ? given : randomUUID();
 }
 
 export class Exchange {

@@ -13,7 +13,7 @@ import { resolve } from './resolve.js';
 import { readAway, refuse } from './respond.js';
 import { answerEndpointStatistics } from './statistics.js';
 import { answerStatus } from './status.js';
-import { isPrediction, methodsOf } from './routes.js';
+import { isPrediction, methodsOf, takesMethod } from './routes.js';
 import type { RoutingTable } from './routing-table.js';
 
 export const notReady = refusal('NOT_READY', 'This gateway has no routing table yet. Try again.');
@@ -53,13 +53,11 @@ export function identified(
 /** A request to an endpoint. */
 export function serve(core: Core, exchange: Exchange): void {
   const { route, req } = exchange;
-  const methods = methodsOf(route.operation);
-  if (!methods.split(', ').includes(req.method ?? ''))
-    return refuse(
-      exchange,
-      core,
-      refusal('METHOD_NOT_ALLOWED', `Use ${methods} on this path.`, ['allow', methods]),
-    );
+  if (!takesMethod(route.operation, req.method)) {
+    const methods = methodsOf(route.operation);
+    const reason = refusal('METHOD_NOT_ALLOWED', `Use ${methods} on this path.`, ['allow', methods]);
+    return refuse(exchange, core, reason);
+  }
   identified(core, exchange, (identity, table) => {
     const forbidden = authorize(identity, route.endpoint, table, Date.now());
     if (forbidden) return refuse(exchange, core, forbidden);

@@ -159,5 +159,8 @@ export function isTensorFlow(operation: Operation): boolean {
   }
 }
 
+export const takesMethod = (operation: Operation, method: string | undefined): boolean =>
+  isPrediction(operation) ? method === 'POST' : method === 'GET' || method === 'HEAD';
+
 /** The methods that a path takes, as for an Allow header. */
 export const methodsOf = (operation: Operation): string => (isPrediction(operation) ? 'POST' : 'GET, HEAD');

@@ -1,0 +1,120 @@
+/** All contenders in turn, several rounds: closed loop for throughput and CPU, then the same Poisson arrivals for all. Medians of the rounds. */
+import { measure } from '../processes.js';
+import type { Measured } from '../processes.js';
+import { quantile } from '../quantiles.js';
+import { atLeast, atMost, table } from '../report.js';
+import type { Contender } from './contender.js';
+import type { Stage } from './contenders.js';
+
+export interface Times {
+  readonly rounds: number;
+  readonly closedMs: number;
+  readonly openMs: number;
+}
+
+const connections = 64;
+const openConnections = 128;
+const warmupMs = 500;
+
+interface Row {
+  readonly name: string;
+  readonly perSecond: number;
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly cpuUs: number;
+}
+
+const median = (values: readonly number[]): number =>
+  quantile(
+    [...values].sort((a, b) => a - b),
+    0.5,
+  );
+
+function medianRow(name: string, all: readonly Measured[]): Row {
+  const of = (value: (one: Measured) => number): number => median(all.map(value));
+  return {
+    name,
+    perSecond: of((one) => one.perSecond),
+    p50Ms: of((one) => one.p50Ms),
+    p99Ms: of((one) => one.p99Ms),
+    cpuUs: of((one) => one.cpuUsPerRequest['server'] ?? Number.NaN),
+  };
+}
+
+/** Interleaved, so that a slow minute of the machine meets all alike. */
+async function inRounds(
+  contenders: readonly Contender[],
+  rounds: number,
+  measureOne: (contender: Contender, round: number) => Promise<Measured>,
+): Promise<Row[]> {
+  const found = contenders.map((): Measured[] => []);
+  for (let round = 0; round < rounds; round += 1)
+    for (const [index, contender] of contenders.entries())
+      found[index]?.push(await measureOne(contender, round));
+  return contenders.map(({ name }, index) => medianRow(name, found[index] ?? []));
+}
+
+const line = ({ name, perSecond, p50Ms, p99Ms, cpuUs }: Row): string[] => [
+  name,
+  perSecond.toFixed(0),
+  p50Ms.toFixed(2),
+  p99Ms.toFixed(2),
+  cpuUs.toFixed(1),
+];
+const header = ['program', 'requests/s', 'p50 ms', 'p99 ms', 'CPU µs per request'];
+
+const rowOf = (rows: readonly Row[], prefix: string): Row | undefined =>
+  rows.find(({ name }) => name.startsWith(prefix));
+
+function targets(closed: readonly Row[], open: readonly Row[]): string[][] {
+  const [own, ownOpen] = [rowOf(closed, 'Sluice'), rowOf(open, 'Sluice')];
+  const [old, undici] = [rowOf(closed, 'http-proxy'), rowOf(closed, 'bare undici')];
+  const [native, nativeOpen] = [rowOf(closed, 'HAProxy'), rowOf(open, 'HAProxy')];
+  const direct = rowOf(open, 'upstream');
+  if (!own || !ownOpen || !old || !undici || !direct) throw new Error('a contender was not measured');
+  const overheadMs = ownOpen.p99Ms - direct.p99Ms;
+  return [
+    ['requests/s, beside http-proxy 1.18.1', atLeast(own.perSecond / old.perSecond, 2)],
+    ['CPU per request, beside http-proxy 1.18.1', atMost(own.cpuUs / old.cpuUs, 0.5)],
+    ['requests/s, beside the bare undici forwarder', atLeast(own.perSecond / undici.perSecond, 0.85)],
+    ...(native && nativeOpen
+      ? [
+          ['CPU per request, beside HAProxy with JWT and limit', atMost(own.cpuUs / native.cpuUs, 1)],
+          [
+            'p99 at half load, beside HAProxy with JWT and limit',
+            atMost(ownOpen.p99Ms / nativeOpen.p99Ms, 1),
+          ],
+        ]
+      : []),
+    [
+      'p99 at half load over that of the upstream alone',
+      `${overheadMs.toFixed(2)} ms (< 2 ms: ${overheadMs < 2 ? 'met' : 'missed'})`,
+    ],
+  ];
+}
+
+/** Markdown of this part. */
+export async function comparePart(stage: Stage, times: Times): Promise<string> {
+  const { gateway, peers, direct, request } = stage;
+  const all = [gateway, ...peers, direct];
+  const closed = await inRounds(all, times.rounds, ({ pid, port }) =>
+    measure({ ...request, port, connections, warmupMs, durationMs: times.closedMs }, { server: pid }),
+  );
+  const perSecond = (rowOf(closed, 'Sluice')?.perSecond ?? 0) / 2;
+  const open = await inRounds(all, times.rounds, ({ pid, port }, seed) =>
+    measure(
+      { ...request, port, connections: openConnections, warmupMs, durationMs: times.openMs, perSecond, seed },
+      { server: pid },
+    ),
+  );
+  const absent = stage.missing.map((name) => `${name} is not installed here and was not measured.`);
+  return [
+    ...absent,
+    '### Targets',
+    table(['what', 'ratio'], targets(closed, open)),
+    `### Closed loop, ${connections} connections`,
+    table(header, closed.map(line)),
+    `### Open loop: Poisson arrivals, ${perSecond.toFixed(0)}/s (half of the gateway's own maximum) for all`,
+    table(header, open.map(line)),
+  ].join('\n\n');
+}
