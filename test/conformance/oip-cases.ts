@@ -62,6 +62,25 @@ export const serverCases: readonly Case[] = [
   get('does not know version 0', '/v2/models/pair/versions/0', { status: 404, error: /0/ }),
   get('does not know other paths', '/v2/models/pair/other', { status: 404, error: /./ }),
   get('does not know other server paths', '/v2/other', { status: 404, error: /./ }),
+  get('does not know names with a slash, encoded', '/v2/models/a%2Fb', { status: 404, error: /a\/b/ }),
+  get('does not know names with a slash, as it is', '/v2/models/a/b', { status: 404, error: /./ }),
+  get('does not know badly encoded names', '/v2/models/%zz', { status: 404, error: /./ }),
+  ...['GET', 'POST'].flatMap((method) =>
+    [
+      '/v2/trace/setting',
+      '/v2/models/pair/trace/setting',
+      '/v2/logging',
+      '/v2/systemsharedmemory/status',
+      '/v2/cudasharedmemory/region/x/register',
+    ].map((path): Case => ({
+      title: `says at ${method} ${path} that it does not do that`,
+      method,
+      path,
+      status: 501,
+      answers: { 'x-sluice-code': 'NOT_SUPPORTED' },
+      error: /not supported/,
+    })),
+  ),
   get('lists its models', '/v2/models', { json: { models: expect.arrayContaining(['pair', 'two words']) } }),
   ...[undefined, { ready: true }].map((body): Case => ({
     title: `lists the repository${body === undefined ? '' : ', what is ready'}`,

@@ -139,9 +139,9 @@ describe('deadlines', () => {
     const answer = await node.infer('stuck', size(9_000), { 'x-sluice-deadline-ms': '250' });
     expect(answer).toMatchObject({ status: 504, code: 'DEADLINE_EXCEEDED' });
     expect(performance.now() - start).toBeLessThan(1_000);
-    // Sent while the runner is stuck: ends with it. The next ones find another.
-    expect((await node.infer('stuck', size(4))).status).toBeOneOf([200, 503]);
-    expect((await node.infer('stuck', size(4))).status).toBe(200);
+    // Sent while the runner is stuck: the next one answers it.
+    const waiting = await Promise.all(Array.from({ length: 3 }, () => node.infer('stuck', size(4))));
+    expect(waiting.map(({ status }) => status)).toEqual([200, 200, 200]);
     expect(runners()).not.toContain(before);
   });
 

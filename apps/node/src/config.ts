@@ -3,6 +3,7 @@ import { availableParallelism, hostname, totalmem } from 'node:os';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { Name } from '#contracts/common';
+import type { CodecLimits } from '#inference/limits';
 import { commonSettings, loadEnv, portSetting, secretSetting } from '#platform/env';
 
 const bytesSetting = z.coerce.number().int().min(1);
@@ -37,6 +38,13 @@ export const NodeSettings = z.object({
   SLUICE_NODE_LABELS: labelsSetting.optional(),
   SLUICE_NODE_MAX_BODY_BYTES: bytesSetting.default(64 * 2 ** 20),
   SLUICE_NODE_MAX_INFLATED_BYTES: bytesSetting.default(64 * 2 ** 20),
+  SLUICE_NODE_MAX_JSON_DEPTH: z.coerce.number().int().min(8).max(1_000).default(100),
+  SLUICE_NODE_MAX_TENSOR_ELEMENTS: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(2 ** 31 - 1)
+    .default(2 ** 28),
   SLUICE_NODE_BODY_TIMEOUT_MS: z.coerce.number().int().min(1).max(3_600_000).default(300_000),
   SLUICE_NODE_SERVER_NAME: z.string().min(1).max(255).default('sluice'),
   SLUICE_NODE_HARD_LIMIT_MS: z.coerce.number().int().min(1).default(5_000),
@@ -63,6 +71,8 @@ export interface NodeConfig {
   readonly maxBodyBytes: number;
   /** Of a compressed request, once it is inflated. */
   readonly maxInflatedBytes: number;
+  /** How much one request may ask of the decoders. */
+  readonly codec: CodecLimits;
   /** How long a request may take to arrive. */
   readonly bodyTimeoutMs: number;
   /** What the node calls itself in the Open Inference Protocol; scripts written for Triton look for `triton`. */
@@ -95,6 +105,7 @@ export function loadConfig(source?: NodeJS.ProcessEnv): NodeConfig {
     labels: env.SLUICE_NODE_LABELS ?? {},
     maxBodyBytes: env.SLUICE_NODE_MAX_BODY_BYTES,
     maxInflatedBytes: env.SLUICE_NODE_MAX_INFLATED_BYTES,
+    codec: { maxDepth: env.SLUICE_NODE_MAX_JSON_DEPTH, maxElements: env.SLUICE_NODE_MAX_TENSOR_ELEMENTS },
     bodyTimeoutMs: env.SLUICE_NODE_BODY_TIMEOUT_MS,
     serverName: env.SLUICE_NODE_SERVER_NAME,
     hardLimitMs: env.SLUICE_NODE_HARD_LIMIT_MS,

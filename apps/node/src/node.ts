@@ -146,6 +146,7 @@ class RunningNode implements Node {
         hardLimitMs: config.hardLimitMs,
         runnerMaxBytes: config.runnerMaxBytes,
       },
+      codec: config.codec,
       cores: config.cores,
       memoryBytes: config.memoryBytes,
       drainGraceMs: config.drainGraceMs,

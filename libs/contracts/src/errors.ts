@@ -51,6 +51,7 @@ export const errorTable = {
   QUOTA_EXCEEDED: row(429, 'A quota is used up', true),
   HEADERS_TOO_LARGE: row(431, 'The request headers are too large'),
   INTERNAL: row(500, 'Something failed inside Sluice'),
+  NOT_SUPPORTED: row(501, 'Sluice does not do this'),
   RUNNER_FAILED: row(500, 'The model failed to run'),
   UPSTREAM_FAILED: row(502, 'The node did not answer properly', true),
   NO_TRAFFIC: row(503, 'The endpoint has no version released'),

@@ -21,6 +21,23 @@ export const nodeExtensions = [
 /** The gateway's: it passes on what nodes speak, and maps the repository calls to the registry. */
 export const gatewayExtensions = [...nodeExtensions, 'model_repository'] as const;
 
+/** Triton's calls that neither has, and the answer to them. */
+const unsupportedCalls: readonly (readonly [path: RegExp, detail: string])[] = [
+  [
+    /^\/v2\/(?:models\/[^/]+\/(?:versions\/[^/]+\/)?)?trace\/setting$/,
+    'Trace settings are not supported. The metrics say where the time of requests goes.',
+  ],
+  [/^\/v2\/logging$/, 'Log settings are not supported: they are set when a program starts.'],
+  [
+    /^\/v2\/(?:system|cuda)sharedmemory(?:\/.*)?$/,
+    'Shared memory is not supported. Send tensors in the body, in binary where they are large.',
+  ],
+];
+
+/** Why a path of Triton's protocol is refused although it exists there; undefined for any other path. */
+export const unsupportedDetail = (path: string): string | undefined =>
+  unsupportedCalls.find(([pattern]) => pattern.test(path))?.[1];
+
 export const ModelMetadata = z.object({
   name: z.string(),
   versions: z.array(z.string()).optional(),

@@ -14,5 +14,8 @@ export class TensorError extends Error {
   }
 }
 
+/** @param pos the byte at which it shows */
+export const invalidJson = (reason: string, pos: number): TensorError =>
+  new TensorError('INVALID_JSON', `The body is not valid JSON: ${reason} (byte ${pos}).`);
 export const invalidTensor = (message: string): TensorError => new TensorError('INVALID_TENSOR', message);
 export const invalidRequest = (message: string): TensorError => new TensorError('INVALID_REQUEST', message);

@@ -4,8 +4,9 @@
  * keys may not repeat. It must never recurse deeper than `maxDepth`.
  */
 import { isUtf8 } from 'node:buffer';
-import { TensorError } from './errors.js';
-import { divideLong, exactPowers, readPlainNumbers } from './json-numbers.js';
+import { TensorError, invalidJson } from './errors.js';
+import { NumberReader, isDigit } from './json-number.js';
+import { readPlainNumbers } from './json-numbers.js';
 import type { PlainArray, PlainNumbers } from './json-numbers.js';
 
 export type JsonValue = string | number | boolean | null | JsonValue[] | JsonObject;
@@ -20,9 +21,6 @@ export const openObject = 0x7b;
 export const closeObject = 0x7d;
 const colon = 0x3a;
 const minus = 0x2d;
-const plus = 0x2b;
-const dot = 0x2e;
-const zero = 0x30;
 const backslash = 0x5c;
 const space = 0x20;
 
@@ -33,7 +31,6 @@ const maxKnownLength = 24;
 const knownSlots = 256;
 
 const nothing = Buffer.alloc(0);
-const isDigit = (byte: number): boolean => byte >= zero && byte <= 0x39;
 
 /** The words of JSON, and those that Python's json and TensorFlow Serving write for what is no finite number. */
 const constants: ReadonlyMap<number, readonly [text: string, value: number | boolean | null]> = new Map([
@@ -49,6 +46,7 @@ export class JsonScanner {
   private depth = 0;
   private bytes: Buffer = nothing;
   private length = 0;
+  private readonly numbers = new NumberReader();
   private readonly known: string[] = Array.from({ length: knownSlots }, () => '');
 
   constructor(private readonly maxDepth: number) {}
@@ -162,7 +160,7 @@ export class JsonScanner {
     let marks = 0;
     let byte = bytes[pos] ?? end;
     while (byte !== quote && byte !== backslash) {
-      if (byte < space) throw this.failure('a string is not closed, or has a control character', pos);
+      if (byte < space) throw invalidJson('a string is not closed, or has a control character', pos);
       hash = (Math.imul(hash, 31) + byte) | 0;
       marks |= byte;
       pos += 1;
@@ -193,14 +191,14 @@ export class JsonScanner {
   private readEscaped(start: number, firstEscape: number): string {
     let pos = firstEscape;
     for (let byte = this.bytes[pos] ?? end; byte !== quote; byte = this.bytes[pos] ?? end) {
-      if (byte < space) throw this.failure('a string is not closed, or has a control character', pos);
+      if (byte < space) throw invalidJson('a string is not closed, or has a control character', pos);
       pos += byte === backslash ? 2 : 1;
     }
     this.pos = pos + 1;
     try {
       return JSON.parse(this.bytes.toString('utf8', start - 1, pos + 1)) as string;
     } catch {
-      throw this.failure('a string has an escape that JSON does not know', firstEscape);
+      throw invalidJson('a string has an escape that JSON does not know', firstEscape);
     }
   }
 
@@ -215,63 +213,12 @@ export class JsonScanner {
 
   /** Reads a number, NaN, Infinity or -Infinity. A number too large for a double is ±Infinity, as for JSON.parse. */
   readNumber(): number {
-    const { bytes } = this;
-    const start = this.pos;
-    let pos = start;
-    const isNegative = bytes[pos] === minus;
-    if (isNegative) pos += 1;
-    let byte = bytes[pos] ?? end;
-    if (!isDigit(byte)) return this.readNonFinite(isNegative);
-    const integerStart = pos;
-    let lead = 0;
-    let rest = 0;
-    let shift = 0;
-    let dotAt = 0;
-    for (;;) {
-      if (byte >= zero && byte <= 0x39) {
-        if (lead < 1e14) lead = lead * 10 + (byte - zero);
-        else {
-          rest = rest * 10 + (byte - zero);
-          shift += 1;
-        }
-      } else if (byte === dot && dotAt === 0) dotAt = pos;
-      else break;
-      pos += 1;
-      byte = bytes[pos] ?? end;
-    }
-    const integerEnd = dotAt === 0 ? pos : dotAt;
-    if (bytes[integerStart] === zero && integerEnd > integerStart + 1)
-      throw this.failure('a number has a leading zero', start);
-    if (dotAt !== 0 && pos === dotAt + 1) throw this.failure('a number ends in a point', start);
-    let power = dotAt === 0 ? 0 : dotAt + 1 - pos;
-    this.pos = pos;
-    if (byte === 0x65 || byte === 0x45) power += this.readExponent();
-    const size = this.assemble(lead, shift, rest, power);
-    // The sign has no part in rounding.
-    if (Number.isNaN(size)) return Number(bytes.toString('latin1', start, this.pos));
-    return isNegative ? -size : size;
-  }
-
-  private assemble(lead: number, shift: number, rest: number, power: number): number {
-    if (power < -22 || power > 22 || shift > 4) return Number.NaN;
-    if (shift > 0) return power < 0 ? divideLong(lead, shift, rest, -power) : Number.NaN;
-    return power < 0 ? lead / (exactPowers[-power] ?? 1) : lead * (exactPowers[power] ?? 1);
-  }
-
-  private readExponent(): number {
-    const { bytes } = this;
-    let pos = this.pos + 1;
-    const isNegative = bytes[pos] === minus;
-    if (isNegative || bytes[pos] === plus) pos += 1;
-    const start = pos;
-    let exponent = 0;
-    for (let byte = bytes[pos] ?? end; isDigit(byte); byte = bytes[pos] ?? end) {
-      exponent = Math.min(exponent * 10 + (byte - zero), 1e6);
-      pos += 1;
-    }
-    if (pos === start) throw this.failure('an exponent has no digits', pos);
-    this.pos = pos;
-    return isNegative ? -exponent : exponent;
+    const { bytes, numbers } = this;
+    const isNegative = bytes[this.pos] === minus;
+    if (!isDigit(bytes[isNegative ? this.pos + 1 : this.pos] ?? end)) return this.readNonFinite(isNegative);
+    const value = numbers.read(bytes, this.pos);
+    this.pos = numbers.end;
+    return value;
   }
 
   private readNonFinite(isNegative: boolean): number {
@@ -332,16 +279,12 @@ export class JsonScanner {
 
   /** What stands at the position cannot stand there. */
   unexpected(): TensorError {
-    if (this.pos >= this.length) return this.failure('it ends too early', this.length);
+    if (this.pos >= this.length) return invalidJson('it ends too early', this.length);
     const byte = this.bytes[this.pos] ?? end;
-    return this.failure(`unexpected ${JSON.stringify(String.fromCharCode(byte))}`, this.pos);
+    return invalidJson(`unexpected ${JSON.stringify(String.fromCharCode(byte))}`, this.pos);
   }
 
   private repeated(key: string): TensorError {
     return new TensorError('INVALID_JSON', `The key ${JSON.stringify(key)} is given twice in one object.`);
-  }
-
-  private failure(reason: string, pos: number): TensorError {
-    return new TensorError('INVALID_JSON', `The body is not valid JSON: ${reason} (byte ${pos}).`);
   }
 }

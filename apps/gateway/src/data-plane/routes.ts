@@ -3,6 +3,8 @@
  * request target; knows nothing of what lies behind it, and ignores queries as the protocols want.
  */
 
+import { unsupportedDetail } from '#contracts/oip';
+
 /** What a caller wants of one endpoint. `status` is TensorFlow Serving's, and KServe v1's model readiness. */
 export type Operation =
   | 'infer'
@@ -31,6 +33,7 @@ export type Route =
   | { readonly kind: 'inference'; readonly route: InferenceRoute }
   | { readonly kind: 'repository'; readonly action: RepositoryAction; readonly endpoint: string }
   | { readonly kind: OwnRoute | 'unknown' }
+  | { readonly kind: 'unsupported'; readonly detail: string }
   | { readonly kind: 'registry' };
 
 /** Decodes one path segment; undefined when it is empty or badly encoded. */
@@ -78,16 +81,21 @@ function parseModelPath(path: string): InferenceRoute | undefined {
 
 const repositoryPath = /^\/v2\/repository\/models\/([^/]+)\/(load|unload)$/;
 
+function unanswered(path: string): Route {
+  const detail = unsupportedDetail(path);
+  return detail === undefined ? { kind: 'unknown' } : { kind: 'unsupported', detail };
+}
+
 function parseV2(path: string): Route {
   const mine = Object.hasOwn(own, path) ? own[path] : undefined;
   if (mine) return { kind: mine };
   if (path.startsWith(modelsPrefix)) {
     const route = parseModelPath(path);
-    return route ? { kind: 'inference', route } : { kind: 'unknown' };
+    return route ? { kind: 'inference', route } : unanswered(path);
   }
   const [, name, action] = repositoryPath.exec(path) ?? [];
   const endpoint = segment(name ?? '');
-  if (endpoint === undefined) return { kind: 'unknown' };
+  if (endpoint === undefined) return unanswered(path);
   return { kind: 'repository', action: action === 'load' ? 'load' : 'unload', endpoint };
 }
 

@@ -27,6 +27,7 @@ function answer(core: Core, exchange: Exchange, route: Exclude<Route, { kind: 'r
   if (route.kind === 'inference') return serve(core, exchange);
   if (route.kind === 'repository') return changeRepository(core, exchange, route.action, route.endpoint);
   if (route.kind === 'unknown') return refuse(exchange, core, unknownPath);
+  if (route.kind === 'unsupported') return refuse(exchange, core, refusal('NOT_SUPPORTED', route.detail));
   answerOwn(core, exchange, route.kind);
 }
 

@@ -4,9 +4,11 @@
  * set of replicas and says when its state changes; it decides nothing about other replicas.
  */
 import { join } from 'node:path';
-import { SluiceClientError } from '#client/client';
+import { allot, memoryOfRunners, neededInstances } from '#contracts/allotment';
+import type { Allotment } from '#contracts/allotment';
 import type { Assignment, ReplicaReport, ReplicaState } from '#contracts/nodes';
 import type { Profile, Signature } from '#contracts/tensors';
+import type { CodecLimits } from '#inference/limits';
 import { v7 } from 'uuid';
 import { messageOf } from '#platform/errors';
 import type { Logger } from '#platform/logger';
@@ -15,12 +17,10 @@ import type { ServedVersion } from '../serving/model-table.js';
 import { RunnerPool } from '../serving/runner-pool.js';
 import type { CrewLimits } from '../serving/crew.js';
 import { LoadError } from '../serving/runner-process.js';
-import { allot, neededInstances, guessBytes } from './allotment.js';
-import type { Allotment } from './allotment.js';
-import { CorruptArtifactError } from './artifact-cache.js';
 import type { ArtifactCache } from './artifact-cache.js';
 import { backoffMs, pause } from './backoff.js';
 import type { Tenant } from './memory-budget.js';
+import { fetchPatiently } from './patient-fetch.js';
 import { fillFolder, removeFolder } from './version-folder.js';
 import type { LinkedFile } from './version-folder.js';
 
@@ -29,6 +29,8 @@ export interface ReplicaContext {
   /** Folder that holds one folder per replica. */
   readonly versionsFolder: string;
   readonly limits: CrewLimits;
+  /** What the decoders of its runners take. */
+  readonly codec: CodecLimits;
   readonly cores: number;
   /** How long a leaving replica goes on taking callers, for gateways to learn of it. */
   readonly drainGraceMs: number;
@@ -43,11 +45,6 @@ export interface ReplicaContext {
 }
 
 const retryBackoff = { firstMs: 5_000, maxMs: 300_000 };
-const fetchBackoff = { firstMs: 250, maxMs: 15_000 };
-/** An artifact that is refused, or arrives with other bytes, so often is given up until the replica's next try. */
-const maxRefusals = 4;
-const isRefusal = (error: unknown): boolean =>
-  error instanceof CorruptArtifactError || (error instanceof SluiceClientError && error.status === 404);
 /** Longest reason that a report may carry. */
 const maxReasonChars = 8_000;
 
@@ -148,7 +145,7 @@ export class Replica implements Tenant {
     try {
       this.enter('FETCHING');
       const entryPath = await this.materialise(signal);
-      const settled = await this.makeRoom(guessBytes(this.assignment.files, this.allotment));
+      const settled = await this.makeRoom(this.guessedBytes);
       try {
         signal.throwIfAborted();
         await this.load(entryPath, signal);
@@ -209,22 +206,21 @@ export class Replica implements Tenant {
     const { files, entry_file } = this.assignment;
     await removeFolder(this.folder);
     const links: LinkedFile[] = [];
-    for (const file of files) links.push({ path: file.path, source: await this.fetch(file, signal) });
+    const { cache, random } = this.context;
+    const onTrouble = (trouble: string): void => this.note(trouble);
+    for (const file of files)
+      links.push({
+        path: file.path,
+        source: await fetchPatiently(cache, file, { signal, random, onTrouble }),
+      });
     await fillFolder(this.folder, links);
     return join(this.folder, entry_file);
   }
 
-  /** Goes on trying while the registry is away; the caller's abort ends it. */
-  private async fetch(file: Assignment['files'][number], signal: AbortSignal): Promise<string> {
-    for (let failures = 1; ; failures += 1) {
-      try {
-        return await this.context.cache.fetch(file, signal);
-      } catch (error) {
-        if (signal.aborted || (failures >= maxRefusals && isRefusal(error))) throw error;
-        this.note(`fetching ${file.path}: ${messageOf(error)}`);
-        await pause(backoffMs(fetchBackoff, failures, this.context.random), signal);
-      }
-    }
+  /** What it may take before it has been measured here. */
+  private get guessedBytes(): number {
+    const fileBytes = this.assignment.files.reduce((bytes, file) => bytes + file.size_bytes, 0);
+    return memoryOfRunners(this.allotment.instances, { measuredBytes: null, fileBytes });
   }
 
   private makeRoom(bytes: number): Promise<() => void> {
@@ -241,6 +237,7 @@ export class Replica implements Tenant {
         model,
         version: String(version),
         entryPath,
+        limits: this.context.codec,
         config: { ...config, intra_op_threads: allotment.intraOpThreads },
       },
       instances: (profile) => neededInstances(config, allotment, profile),

@@ -61,6 +61,7 @@ function queueOptions(message: LoadMessage, { profile }: LoadedMessage): QueueOp
   const { model, version, config } = message;
   return {
     label: { model, version },
+    limits: message.limits,
     batching: profile.batching ?? { enabled: false, costs: [] },
     maxBatchRows: config.max_batch_size,
     maxQueueDelayMs: config.max_queue_delay_us / 1_000,

@@ -3,6 +3,7 @@ import type { ErrorCode } from '#contracts/errors';
 import type { VersionConfig } from '#contracts/models';
 import type { Profile, Signature } from '#contracts/tensors';
 import type { Protocol } from '#inference/codec';
+import type { CodecLimits } from '#inference/limits';
 
 /** Front → runner. */
 export const toRunner = {
@@ -37,6 +38,7 @@ export interface LoadMessage {
   readonly version: string;
   /** Path of the .onnx file; its external data lies beside it. */
   readonly entryPath: string;
+  readonly limits: CodecLimits;
   readonly config: Pick<
     VersionConfig,
     'graph_optimization' | 'warmup' | 'max_batch_size' | 'max_queue_delay_us' | 'default_timeout_ms'

@@ -11,6 +11,7 @@ import { groupKey, rowsOf } from '#inference/batching/rows';
 import { createDecoder } from '#inference/codec';
 import type { Decode, DecodedRequest, ModelLabel } from '#inference/codec';
 import { TensorError } from '#inference/errors';
+import type { CodecLimits } from '#inference/limits';
 import type { Batching, Signature } from '#contracts/tensors';
 import type { Tensor } from '#inference/tensor';
 import { execute } from './execute.js';
@@ -30,6 +31,7 @@ export interface AnswerSink {
 
 export interface QueueOptions {
   readonly label: ModelLabel;
+  readonly limits?: CodecLimits;
   readonly batching: Pick<Batching, 'enabled' | 'costs'>;
   /** null: as the costs say. */
   readonly maxBatchRows: number | null;
@@ -79,7 +81,7 @@ export class RequestQueue {
     private readonly sink: AnswerSink,
     private readonly nowMs: () => number,
   ) {
-    this.decode = createDecoder(model.signature, options.label);
+    this.decode = createDecoder(model.signature, options.label, options.limits);
     this.costs = new CostTables(options.batching.costs);
   }
 

@@ -7,11 +7,13 @@ export interface BodyReader {
   readonly onBody: (chunks: readonly Buffer[], bytes: number) => void;
   readonly onTooLarge: () => void;
   readonly onLate: () => void;
+  /** The caller hung up before the end. */
+  readonly onGone?: () => void;
 }
 
-/** Calls one of the three, or none when the caller hangs up before the end. */
+/** Calls one of them, once. */
 export function readBody(req: IncomingMessage, reader: BodyReader): void {
-  const { maxBytes, maxMs, onBody, onTooLarge, onLate } = reader;
+  const { maxBytes, maxMs, onBody, onTooLarge, onLate, onGone } = reader;
   if (Number(req.headers['content-length'] ?? 0) > maxBytes) {
     onTooLarge();
     return;
@@ -34,7 +36,14 @@ export function readBody(req: IncomingMessage, reader: BodyReader): void {
   });
   req.on('end', () => {
     clearTimeout(timer);
-    if (!isOver) onBody(chunks, bytes);
+    if (isOver) return;
+    isOver = true;
+    onBody(chunks, bytes);
   });
-  req.on('close', () => clearTimeout(timer));
+  req.on('close', () => {
+    clearTimeout(timer);
+    if (isOver) return;
+    isOver = true;
+    onGone?.();
+  });
 }

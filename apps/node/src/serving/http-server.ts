@@ -132,6 +132,7 @@ function serve(front: Front, target: Authorized, req: IncomingMessage, res: Serv
     case 'repository':
     case 'unknown-version':
     case 'unknown-label':
+    case 'unsupported':
     case 'unnamed':
     case 'malformed':
       serveNothing(target, req, res);
@@ -163,7 +164,7 @@ function refuseVersion(
 
 type Nothing = Extract<
   Authorized,
-  { kind: 'repository' | 'unknown-version' | 'unknown-label' | 'unnamed' | 'malformed' }
+  { kind: 'repository' | 'unknown-version' | 'unknown-label' | 'unsupported' | 'unnamed' | 'malformed' }
 >;
 
 function serveNothing(target: Nothing, req: IncomingMessage, res: ServerResponse): void {
@@ -178,6 +179,9 @@ function serveNothing(target: Nothing, req: IncomingMessage, res: ServerResponse
     }
     case 'unknown-label':
       refuse(req, res, 'INVALID_REQUEST', `Unrecognized servable version label: ${target.label}`);
+      return;
+    case 'unsupported':
+      refuse(req, res, 'NOT_SUPPORTED', target.detail);
       return;
     case 'unnamed':
       refuse(req, res, 'INVALID_REQUEST', 'Missing model name in request.');

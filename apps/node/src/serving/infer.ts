@@ -3,6 +3,7 @@
  * What the bytes of a body mean is the runner's business.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ErrorCode } from '#contracts/errors';
 import { sluiceHeaders } from '#contracts/oip';
 import type { Protocol } from '#inference/codec';
 import { headerLengthHeader, sendError, sendOutcome } from './answers.js';
@@ -41,6 +42,23 @@ function headerLengthOf(req: IncomingMessage, protocol: Protocol): number | unde
   return typeof header === 'string' && /^\d{1,15}$/.test(header) ? Number(header) : Number.NaN;
 }
 
+/** Counts a request that ended before a runner had it, or without its caller. */
+function countFailure({ context, version, startMs }: Call): void {
+  context.statistics.of(version.model, version.version).addFailure((performance.now() - startMs) * 1_000);
+}
+
+/** Answers a request whose body has not been read. */
+function turnAway(call: Call, code: ErrorCode, message: string): void {
+  countFailure(call);
+  refuse(call.req, call.res, code, message);
+}
+
+/** Answers a request whose body has been read. */
+function fail(call: Call, code: ErrorCode, message: string): void {
+  countFailure(call);
+  sendError(call.res, code, message);
+}
+
 export function handleInfer(
   context: FrontContext,
   req: IncomingMessage,
@@ -51,21 +69,29 @@ export function handleInfer(
   const timeoutMs = timeoutOf(req, version);
   const headerLength = headerLengthOf(req, protocol);
   const encoding = contentEncoding(req.headers['content-encoding']);
+  const startMs = performance.now();
+  const call: Call = {
+    context,
+    req,
+    res,
+    version,
+    protocol,
+    headerLength,
+    startMs,
+    timeoutMs: timeoutMs ?? 0,
+  };
   if (timeoutMs === undefined)
-    refuse(req, res, 'INVALID_REQUEST', `${sluiceHeaders.deadlineMs} must be a number of milliseconds.`);
+    turnAway(call, 'INVALID_REQUEST', `${sluiceHeaders.deadlineMs} must be a number of milliseconds.`);
   else if (Number.isNaN(headerLength))
-    refuse(req, res, 'INVALID_REQUEST', 'Inference-Header-Content-Length must be a number of bytes.');
-  else if (encoding === undefined) refuseEncoding(req, res);
-  else {
-    const startMs = performance.now();
-    receive({ context, req, res, version, protocol, headerLength, startMs, timeoutMs }, encoding);
-  }
+    turnAway(call, 'INVALID_REQUEST', 'Inference-Header-Content-Length must be a number of bytes.');
+  else if (encoding === undefined) refuseEncoding(call);
+  else receive(call, encoding);
 }
 
-function refuseEncoding(req: IncomingMessage, res: ServerResponse): void {
-  res.setHeader('accept-encoding', acceptedEncodings);
-  const what = `Content-Encoding ${req.headers['content-encoding']} is not supported.`;
-  refuse(req, res, 'UNSUPPORTED_MEDIA_TYPE', `${what} Send the body in gzip or deflate, or as it is.`);
+function refuseEncoding(call: Call): void {
+  call.res.setHeader('accept-encoding', acceptedEncodings);
+  const what = `Content-Encoding ${call.req.headers['content-encoding']} is not supported.`;
+  turnAway(call, 'UNSUPPORTED_MEDIA_TYPE', `${what} Send the body in gzip or deflate, or as it is.`);
 }
 
 function receive(call: Call, encoding: Encoding | 'identity'): void {
@@ -74,8 +100,12 @@ function receive(call: Call, encoding: Encoding | 'identity'): void {
   readBody(req, {
     maxBytes: maxBodyBytes,
     maxMs: Math.min(bodyTimeoutMs, timeoutMs),
-    onTooLarge: () => refuse(req, res, 'PAYLOAD_TOO_LARGE', `The body is larger than ${maxBodyBytes} bytes.`),
-    onLate: () => refuseLate(req, res),
+    onTooLarge: () => turnAway(call, 'PAYLOAD_TOO_LARGE', `The body is larger than ${maxBodyBytes} bytes.`),
+    onLate: () => {
+      countFailure(call);
+      refuseLate(req, res);
+    },
+    onGone: () => countFailure(call),
     onBody: (chunks, bytes) => {
       if (encoding === 'identity') submit(call, chunks, bytes);
       else decompress(call, encoding, chunks);
@@ -86,40 +116,37 @@ function receive(call: Call, encoding: Encoding | 'identity'): void {
 function decompress(call: Call, encoding: Encoding, chunks: readonly Buffer[]): void {
   const { maxInflatedBytes } = call.context.limits;
   inflateBody(encoding, chunks, maxInflatedBytes, (result) => {
-    const { res } = call;
-    if (res.destroyed) return;
-    if (result.kind === 'body') submit(call, [result.body], result.body.length);
-    else if (result.kind === 'broken')
-      sendError(res, 'INVALID_REQUEST', `The body is not valid ${encoding}.`);
-    else sendError(res, 'PAYLOAD_TOO_LARGE', `The body inflates to more than ${maxInflatedBytes} bytes.`);
+    if (call.res.destroyed) countFailure(call);
+    else if (result.kind === 'body') submit(call, [result.body], result.body.length);
+    else if (result.kind === 'broken') fail(call, 'INVALID_REQUEST', `The body is not valid ${encoding}.`);
+    else fail(call, 'PAYLOAD_TOO_LARGE', `The body inflates to more than ${maxInflatedBytes} bytes.`);
   });
 }
 
 function submit(call: Call, body: readonly Buffer[], bytes: number): void {
   const { context, req, res, version, protocol, headerLength, startMs } = call;
+  if (headerLength !== undefined && headerLength > bytes) {
+    const what = `Inference-Header-Content-Length is ${headerLength}, and the body has ${bytes} bytes.`;
+    fail(call, 'INVALID_REQUEST', what);
+    return;
+  }
   const statistics = context.statistics.of(version.model, version.version);
-  const finish = (outcome: Outcome): void => {
+  let isSettled = false;
+  const settle = (outcome: Outcome): void => {
+    isSettled = true;
     statistics.add(outcome, (performance.now() - startMs) * 1_000, Date.now());
     sendOutcome(res, outcome, req.headers['accept-encoding']);
   };
   const timeoutMs = call.timeoutMs - (performance.now() - startMs);
-  if (headerLength !== undefined && headerLength > bytes) {
-    const what = `Inference-Header-Content-Length is ${headerLength}, and the body has ${bytes} bytes.`;
-    sendError(res, 'INVALID_REQUEST', what);
-    return;
-  }
   if (timeoutMs <= 0) {
-    finish(late);
+    settle(late);
     return;
   }
-  let isSettled = false;
-  const settle = (outcome: Outcome): void => {
-    isSettled = true;
-    finish(outcome);
-  };
   const ticket = version.pool.submit({ body, protocol, headerLength, timeoutMs, settle });
   if (!isSettled)
     res.on('close', () => {
-      if (!isSettled) ticket?.abandon();
+      if (isSettled) return;
+      countFailure(call);
+      ticket?.abandon();
     });
 }

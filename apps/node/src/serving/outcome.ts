@@ -55,4 +55,9 @@ export const crashed: Outcome = failure(
   'RUNNER_CRASHED',
   'The runner died while it worked on the request. Send it again.',
 );
+/** Of a job that its runner never began: another runner may take it. */
+export const unbegun: Outcome = failure(
+  'RUNNER_CRASHED',
+  'The runner ended before it began with the request. Send it again.',
+);
 export const late: Outcome = failure('DEADLINE_EXCEEDED', 'The model did not answer before the deadline.');

@@ -26,6 +26,8 @@ describe('parsePath', () => {
     ['/v2/repository/index', { kind: 'index' }],
     ['/v2/repository/models/m/load', { kind: 'repository', action: 'load' }],
     ['/v2/repository/models/m/unload', { kind: 'repository', action: 'unload' }],
+    ['/v2/models/a/b/infer', { kind: 'unknown' }],
+    ['/v2/logging/more', { kind: 'unknown' }],
     ['/v2/models/%ff/infer', { kind: 'unknown' }],
     ['/v2/models/', { kind: 'unknown' }],
     ['/v2/models/m/infer/', { kind: 'unknown' }],
@@ -56,6 +58,17 @@ describe('parsePath', () => {
     ['/v1/other', { kind: 'malformed' }],
   ])('%s', (url, target) => {
     expect(parsePath(url)).toEqual(target);
+  });
+
+  it.each([
+    '/v2/trace/setting',
+    '/v2/models/m/trace/setting',
+    '/v2/models/m/versions/1/trace/setting',
+    '/v2/logging',
+    '/v2/systemsharedmemory/status',
+    '/v2/cudasharedmemory/region/r/register',
+  ])('%s is Triton’s and not supported', (url) => {
+    expect(parsePath(url)).toEqual({ kind: 'unsupported', detail: expect.stringMatching(/not supported/) });
   });
 
   it('knows the methods of an address', () => {

@@ -2,6 +2,7 @@
  * The addresses of the protocols that a node speaks: path → what is asked for. Pure; queries are ignored as the protocols
  * want. `/v2` is the Open Inference Protocol with Triton's extensions, `/v1` TensorFlow Serving's REST with KServe's v1.
  */
+import { unsupportedDetail } from '#contracts/oip';
 import type { Protocol } from '#inference/codec';
 
 export interface OnModel {
@@ -26,6 +27,7 @@ export type Target =
   | { readonly kind: 'repository'; readonly action: 'load' | 'unload' }
   | { readonly kind: 'unknown-version'; readonly model: string; readonly version: string }
   | { readonly kind: 'unknown-label'; readonly label: string }
+  | { readonly kind: 'unsupported'; readonly detail: string }
   | { readonly kind: 'unnamed' }
   | { readonly kind: 'malformed' }
   | { readonly kind: 'unknown' };
@@ -66,7 +68,9 @@ function parseV2(path: string): Target {
   const [, segment, versionSegment, action] = oipPath.exec(path) ?? [];
   if (segment === undefined) {
     const [, load] = repositoryPath.exec(path) ?? [];
-    return load === 'load' || load === 'unload' ? { kind: 'repository', action: load } : { kind: 'unknown' };
+    if (load === 'load' || load === 'unload') return { kind: 'repository', action: load };
+    const detail = unsupportedDetail(path);
+    return detail === undefined ? { kind: 'unknown' } : { kind: 'unsupported', detail };
   }
   const model = decode(segment);
   if (model === undefined) return { kind: 'unknown' };
@@ -108,6 +112,7 @@ export function methodsOf(kind: Target['kind']): readonly string[] | undefined {
       return post;
     case 'unknown-version':
     case 'unknown-label':
+    case 'unsupported':
     case 'unnamed':
     case 'malformed':
     case 'unknown':

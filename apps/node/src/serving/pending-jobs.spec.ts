@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Job, Outcome } from './outcome.js';
-import { failure } from './outcome.js';
+import { crashed, failure, unbegun } from './outcome.js';
 import { PendingJobs, stuckAtMs } from './pending-jobs.js';
 
 const limits = { hardLimitMs: 1_000, slackMs: 100 };
@@ -106,6 +106,22 @@ describe('the jobs inside a runner', () => {
     expect(onStuck).not.toHaveBeenCalled();
     vi.advanceTimersByTime(10);
     expect(onStuck).toHaveBeenCalledOnce();
+  });
+
+  it('that a runner cannot have begun may go to another one when it ends', () => {
+    const { jobs, add, outcomes } = inside();
+    add(1, 60_000);
+    vi.advanceTimersByTime(limits.slackMs);
+    add(2, 60_000);
+    vi.advanceTimersByTime(1);
+    add(3, 60_000);
+    jobs.settleAll();
+    expect([...outcomes]).toEqual([
+      [1, crashed],
+      [2, crashed],
+      [3, unbegun],
+    ]);
+    expect(jobs.size).toBe(0);
   });
 
   it('that were abandoned count on until the runner lets go of them', async () => {

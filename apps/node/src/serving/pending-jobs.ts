@@ -3,7 +3,7 @@
  * has said nothing for the hard limit past the latest deadline of what it may be running: a request that merely waits
  * behind a longer one must not cost the runner its life.
  */
-import { late } from './outcome.js';
+import { crashed, late, unbegun } from './outcome.js';
 import type { Job, Outcome, Ticket } from './outcome.js';
 
 export interface PendingOptions {
@@ -87,10 +87,11 @@ export class PendingJobs {
     this.heardMs = this.options.nowMs();
   }
 
-  /** The runner has ended. */
-  settleAll(outcome: Outcome): void {
+  /** The runner has ended. What it cannot have begun may go to another one. */
+  settleAll(): void {
     clearTimeout(this.watch);
-    for (const id of this.jobs.keys()) this.settle(id, outcome);
+    const begunMs = this.heardMs + this.options.slackMs;
+    for (const [id, { submittedMs }] of this.jobs) this.settle(id, submittedMs > begunMs ? unbegun : crashed);
   }
 
   private leave(id: number): void {

@@ -1,28 +1,52 @@
 /** A pool's view of its jobs: counted until somebody settles or abandons them, and held while no runner can take them. */
-import { late } from './outcome.js';
+import { late, unbegun } from './outcome.js';
 import type { Job, Outcome, Ticket } from './outcome.js';
+
+/** Who counts jobs and finds runners for them. */
+interface Pool {
+  leave(): void;
+  place(entry: PooledJob, job: Job): void;
+}
+
+/** Bodies up to this are kept for another runner; the callers of larger ones may send them again. */
+const keptBytes = 2 ** 20;
+
+const bytesOf = ({ body }: Job): number => body.reduce((sum, { length }) => sum + length, 0);
 
 /** A job counted by the pool until it is settled or abandoned, wherever it is. */
 export class PooledJob implements Ticket {
   ticket: Ticket | undefined;
   private isOver = false;
+  private readonly deadlineMs: number;
+  private readonly report: Job['settle'];
+  /** The job as runners get it, unless it is too large to be kept. */
+  private readonly kept: Job | undefined;
 
   constructor(
-    private readonly report: (outcome: Outcome) => void,
-    private readonly leave: () => void,
-  ) {}
+    job: Job,
+    private readonly pool: Pool,
+  ) {
+    this.deadlineMs = performance.now() + job.timeoutMs;
+    this.report = job.settle;
+    if (bytesOf(job) <= keptBytes) this.kept = { ...job, settle: this.settle };
+  }
 
   readonly settle = (outcome: Outcome): void => {
     if (this.isOver) return;
+    if (outcome === unbegun && this.kept) {
+      const timeoutMs = Math.max(1, this.deadlineMs - performance.now());
+      this.pool.place(this, { ...this.kept, timeoutMs });
+      return;
+    }
     this.isOver = true;
-    this.leave();
+    this.pool.leave();
     this.report(outcome);
   };
 
   abandon(): void {
     if (this.isOver) return;
     this.isOver = true;
-    this.leave();
+    this.pool.leave();
     this.ticket?.abandon();
   }
 }

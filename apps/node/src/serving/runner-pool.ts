@@ -90,7 +90,7 @@ export class RunnerPool {
       job.settle(refusal);
       return undefined;
     }
-    const entry = new PooledJob(job.settle, this.leave);
+    const entry = new PooledJob(job, this);
     this.live += 1;
     this.place(entry, { ...job, settle: entry.settle });
     return entry;
@@ -129,13 +129,14 @@ export class RunnerPool {
     return refusalOf([...crew.runners], { jobs: live, maxWaiting: options.queue.max_queue_size }, timeoutMs);
   }
 
-  private readonly leave = (): void => {
+  /** One caller fewer waits. */
+  leave(): void {
     this.live -= 1;
     if (this.live > 0) return;
     for (const resolve of this.idleWaiters) resolve();
     this.idleWaiters.clear();
     this.options.onIdle();
-  };
+  }
 
   private leastBusy(): RunnerProcess | undefined {
     let best: RunnerProcess | undefined;
@@ -143,7 +144,12 @@ export class RunnerPool {
     return best;
   }
 
-  private place(entry: PooledJob, job: Job): void {
+  /** Gives a job to a runner, or holds it until there is one. */
+  place(entry: PooledJob, job: Job): void {
+    if (this.isClosed || this.crew.isHopeless) {
+      job.settle(crashed);
+      return;
+    }
     const runner = this.leastBusy();
     if (runner) {
       entry.ticket = runner.submit(job);

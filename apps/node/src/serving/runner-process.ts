@@ -29,7 +29,7 @@ import type {
   LoadedMessage,
   MemoryMessage,
 } from '../runner/messages.js';
-import { crashed, late } from './outcome.js';
+import { late } from './outcome.js';
 import type { Job, Result, Ticket } from './outcome.js';
 import { PendingJobs } from './pending-jobs.js';
 import { residentBytes } from './resident-bytes.js';
@@ -182,7 +182,7 @@ export class RunnerProcess {
     void this.pending.whenEmpty().then(() => this.kill(reason));
   }
 
-  /** Ends the process at once; jobs inside get RUNNER_CRASHED. */
+  /** Ends the process at once; jobs inside get RUNNER_CRASHED, or go to another runner when this one has not begun them. */
   kill(reason: string): void {
     this.killReason ??= reason;
     this.child.kill('SIGKILL');
@@ -242,9 +242,10 @@ export class RunnerProcess {
     if (this.hasEnded) return;
     this.hasEnded = true;
     const reason = this.killReason === undefined ? how : `${this.killReason}, ${how}`;
-    this.pending.settleAll(crashed);
     const onExit = this.onExit;
     this.onExit = undefined;
+    // First, so that no job comes back to this runner.
     onExit?.(reason);
+    this.pending.settleAll();
   }
 }

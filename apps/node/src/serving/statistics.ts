@@ -47,7 +47,7 @@ export class VersionStatistics {
   /** One request that ended; `us` is all the time that the node had it. */
   add(outcome: Outcome, us: number, nowMs: number): void {
     if (outcome.kind === 'failure') {
-      this.fail.add(us);
+      this.addFailure(us);
       return;
     }
     const { timing } = outcome;
@@ -59,6 +59,11 @@ export class VersionStatistics {
     this.computeInfer.add(timing.inferUs);
     this.computeOutput.add(timing.outputUs);
     if (timing.batchRows > 0) this.addExecution(timing);
+  }
+
+  /** One that no runner answered: it was turned away before, or its caller went away. */
+  addFailure(us: number): void {
+    this.fail.add(us);
   }
 
   /** An execution is told by its first request alone, whose decoding and encoding stand for those of the others. */

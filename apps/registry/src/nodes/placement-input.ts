@@ -1,4 +1,5 @@
 /** What the database's rows mean to the placement plan. Pure. */
+import { allot, memoryOfRunners, neededInstances } from '#contracts/allotment';
 import type { VersionStatus } from '#contracts/models';
 import type { NextRevision, ReplicaState } from '#contracts/nodes';
 import type { CurrentReplica, WantedVersion } from '#routing/placement';
@@ -11,8 +12,12 @@ export interface VersionRow {
   readonly replicas: number;
   /** null: the node decides. */
   readonly instances: number | null;
+  readonly intra_op_threads: number | null;
   readonly pinned: boolean;
   readonly profile_memory_bytes: number | null;
+  /** Both 0 before it has been measured. */
+  readonly latency_ms: number;
+  readonly warmup_ms: number;
   readonly file_bytes: number;
   readonly in_traffic: boolean;
   readonly has_alias: boolean;
@@ -29,27 +34,23 @@ export interface ReplicaRow {
   readonly retry_at: Date | null;
 }
 
-/** What a node makes of `instances: null` at most. */
-const usualInstances = 2;
-const MiB = 1_048_576;
-/** A runner process with ONNX Runtime and no model. */
-const runnerBytes = 64 * MiB;
-/** ONNX Runtime holds the initializers of the file, and for a time the parsed file beside them. */
-const memoryPerFileByte = 2;
-
-/** What one replica takes on a node: measured when the version was checked, a guess from its files before that. */
-export function memoryOf(version: VersionRow): number {
-  const model = version.profile_memory_bytes ?? version.file_bytes * memoryPerFileByte;
-  return (version.instances ?? usualInstances) * (runnerBytes + model);
+/**
+ * What one replica takes on a node of so many cores: measured when the version was checked, a guess from its files before
+ * that.
+ */
+export function memoryOf(version: VersionRow, cores: number): number {
+  const { profile_memory_bytes: measuredBytes, file_bytes: fileBytes, latency_ms, warmup_ms } = version;
+  const instances = neededInstances(version, allot(version, cores), { latency_ms, warmup_ms });
+  return memoryOfRunners(instances, { measuredBytes, fileBytes });
 }
 
 /** A version is checked on one node, kept warm on one, and held on as many as its config says while callers can reach it by name. */
-export function toWanted(version: VersionRow): WantedVersion {
+export function toWanted(version: VersionRow, cores: number): WantedVersion {
   const isReachable = version.in_traffic || version.has_alias;
   return {
     versionId: version.id,
     replicas: version.status === 'READY' && isReachable ? version.replicas : 1,
-    memoryBytes: memoryOf(version),
+    memoryBytes: memoryOf(version, cores),
     pinned: version.pinned,
     priority: priorityOf(version),
   };

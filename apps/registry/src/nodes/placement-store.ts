@@ -7,6 +7,7 @@ import { lockVersions } from './replica-store.js';
 
 export interface NodeRow {
   readonly id: string;
+  readonly cores: number;
   readonly memory_bytes: number;
   readonly state: NodeState;
   readonly cordoned: boolean;
@@ -18,13 +19,14 @@ export async function lockNodes(manager: EntityManager): Promise<void> {
 }
 
 export const readNodes = (manager: EntityManager): Promise<NodeRow[]> =>
-  manager.query<NodeRow[]>('SELECT id, memory_bytes::float8, state, cordoned FROM nodes');
+  manager.query<NodeRow[]>('SELECT id, cores, memory_bytes::float8, state, cordoned FROM nodes');
 
 export const readVersions = (manager: EntityManager): Promise<VersionRow[]> =>
   manager.query<VersionRow[]>(
     `SELECT v.id, v.status, v.status_reason, v.config_revision,
             (c.config->>'replicas')::int AS replicas, (c.config->>'instances')::int AS instances,
-            (c.config->>'pinned')::boolean AS pinned,
+            (c.config->>'intra_op_threads')::int AS intra_op_threads, (c.config->>'pinned')::boolean AS pinned,
+            COALESCE((v.profile->>'latency_ms')::float8, 0) AS latency_ms, COALESCE((v.profile->>'warmup_ms')::float8, 0) AS warmup_ms,
             (v.profile->>'memory_bytes')::float8 AS profile_memory_bytes, COALESCE(files.bytes, 0)::float8 AS file_bytes,
             targets.number IS NOT NULL AS in_traffic, named.number IS NOT NULL AS has_alias
      FROM versions v

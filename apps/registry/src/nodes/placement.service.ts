@@ -49,9 +49,11 @@ export class PlacementService {
     const nodes = await readNodes(manager);
     const versions = new Map((await readVersions(manager)).map((version) => [version.id, version]));
     const rows = await readReplicas(manager);
+    // The node with the most cores starts the most runners.
+    const mostCores = Math.max(1, ...nodes.map(({ cores }) => cores));
     const plan = planPlacement(
       nodes.map(toPlacementNode),
-      [...versions.values()].map(toWanted),
+      [...versions.values()].map((version) => toWanted(version, mostCores)),
       rows.flatMap((row) => toCurrent(row, versions.get(row.version_id)) ?? []),
       Date.now(),
       overcommit,

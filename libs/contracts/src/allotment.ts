@@ -1,6 +1,9 @@
-/** How many runner processes a version gets on this node, how many threads each, and the memory that may take. Pure. */
-import type { VersionConfig } from '#contracts/models';
-import type { Profile } from '#contracts/tensors';
+/**
+ * How many runner processes a version gets on a node, how many threads each, and the memory that takes: one rule for the node
+ * that starts them and the registry that finds room for them. Pure.
+ */
+import type { VersionConfig } from './models.js';
+import type { Profile } from './tensors.js';
 
 export interface Allotment {
   readonly instances: number;
@@ -38,11 +41,8 @@ const runnerBytes = 64 * 2 ** 20;
 /** ONNX Runtime holds the initializers of the file, and for a time the parsed file beside them. */
 const memoryPerFileByte = 2;
 
-/** What a version may take before it has been measured. */
-export function guessBytes(
-  files: readonly { readonly size_bytes: number }[],
-  { instances }: Allotment,
-): number {
-  const fileBytes = files.reduce((bytes, file) => bytes + file.size_bytes, 0);
-  return instances * (runnerBytes + fileBytes * memoryPerFileByte);
-}
+/** What `instances` runners take: of the measured memory of one, or a guess from the version's files. */
+export const memoryOfRunners = (
+  instances: number,
+  { measuredBytes, fileBytes }: { readonly measuredBytes: number | null; readonly fileBytes: number },
+): number => instances * (runnerBytes + (measuredBytes ?? fileBytes * memoryPerFileByte));
