@@ -85,10 +85,9 @@ describe('the statistics count as failed', () => {
     await whenComputing(runners().at(-1) ?? 0);
     running.destroy();
     await vi.waitUntil(async () => (await failures('slow')) === 1, { timeout: 10_000 });
-    const halfSent = open({ 'content-length': '1000' });
-    halfSent.write('{');
-    await once(halfSent, 'socket');
-    await vi.waitUntil(() => halfSent.socket?.bytesWritten);
+    const halfSent = open({ 'content-length': '1000', expect: '100-continue' });
+    halfSent.flushHeaders();
+    await once(halfSent, 'continue');
     halfSent.destroy();
     await vi.waitUntil(async () => (await failures('slow')) === 2, { timeout: 10_000 });
   });
