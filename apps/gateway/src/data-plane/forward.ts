@@ -28,6 +28,9 @@ export function forward(core: Core, exchange: Exchange, version: TableVersion): 
   new Forwarding(core, exchange, version).start();
 }
 
+/** Answers up to this size that come in one piece are sent in one with their head. */
+const joinedBytes = 16_384;
+
 const neverConnected = (error: Error): boolean =>
   error instanceof errors.ConnectTimeoutError || ('syscall' in error && error.syscall === 'connect');
 
@@ -40,6 +43,8 @@ class Forwarding implements AttemptOwner {
   private retried = false;
   /** What the answer's Content-Length still announces; undefined when it announces nothing. */
   private bytesLeft: number | undefined;
+  /** Bytes of the body have been written. */
+  private hasBegun = false;
   private readonly deadlineMs: number;
   private readonly timer: NodeJS.Timeout;
 
@@ -83,9 +88,12 @@ class Forwarding implements AttemptOwner {
   onData(attempt: Attempt, chunk: Buffer): void {
     const { res } = this.exchange;
     if (this.bytesLeft !== undefined && (this.bytesLeft -= chunk.length) === 0) {
-      res.end(chunk);
+      // Latin-1 maps each byte to one character and back. A string leaves with its head in one cheap write, not in a gathered one.
+      if (!this.hasBegun && chunk.length <= joinedBytes) res.end(chunk.latin1Slice(), 'latin1');
+      else res.end(chunk);
       return;
     }
+    this.hasBegun = true;
     if (res.write(chunk)) return;
     attempt.pause();
     res.once('drain', () => attempt.resume());
