@@ -89,7 +89,7 @@ class Forwarding implements AttemptOwner {
     const { res } = this.exchange;
     if (this.bytesLeft !== undefined && (this.bytesLeft -= chunk.length) === 0) {
       // Latin-1 maps each byte to one character and back. A string leaves with its head in one cheap write, not in a gathered one.
-      if (!this.hasBegun && chunk.length <= joinedBytes) res.end(chunk.latin1Slice(), 'latin1');
+      if (!this.hasBegun && chunk.length <= joinedBytes) res.end(chunk.toString('latin1'), 'latin1');
       else res.end(chunk);
       return;
     }
