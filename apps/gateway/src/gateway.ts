@@ -7,6 +7,7 @@ import type { GatewaySettings } from './config.js';
 import { keepCounters } from './control/counters.js';
 import { openFiles } from './control/files.js';
 import { startLink } from './control/link.js';
+import { probeEjected } from './control/probe-ejected.js';
 import { Core } from './data-plane/core.js';
 import { listen } from './data-plane/server.js';
 
@@ -36,12 +37,14 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
   const server = await listen(core, settings.SLUICE_GATEWAY_HOST, settings.SLUICE_GATEWAY_PORT);
   const admin = await startAdmin(core, settings);
   const link = startLink(core, settings, files, logger);
+  const probes = probeEjected(core, logger);
   return {
     url: server.url,
     adminUrl: admin.url,
     core,
     ready: saved ? Promise.resolve() : link.firstSnapshot,
     async close() {
+      probes.close();
       await server.drain();
       await Promise.all([link.close(), counters.close(), admin.close(), accessLog?.close()]);
     },

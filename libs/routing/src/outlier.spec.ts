@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { failed, isEjected, newHealth, outlierDefaults as policy, succeeded, usable } from './outlier.js';
+import {
+  failed,
+  isEjected,
+  mayProbe,
+  newHealth,
+  outlierDefaults as policy,
+  readmit,
+  succeeded,
+  usable,
+} from './outlier.js';
 
 const setOf = (count: number) => Array.from({ length: count }, () => ({ health: newHealth() }));
 
@@ -30,6 +39,19 @@ describe('outlier ejection', () => {
     expect(peers[0]?.health.ejectedUntilMs).toBe(30_000 + 60_000);
     failTimes(peers, 0, 5, 90_000 + 10 * 30_000);
     expect(peers[0]?.health.ejectedUntilMs).toBe(390_000 + 30_000);
+  });
+
+  it('lets a replica back that says that it is ready, and asks later each time that it fails again', () => {
+    const peers = setOf(2);
+    const health = peers[0]?.health ?? newHealth();
+    failTimes(peers, 0, 5, 0);
+    expect([999, 1_000].map((nowMs) => mayProbe(health, nowMs, policy))).toEqual([false, true]);
+    readmit(health, 1_000);
+    expect([isEjected(health, 1_000), mayProbe(health, 1_000, policy)]).toEqual([false, false]);
+    failTimes(peers, 0, 4, 1_500);
+    expect(isEjected(health, 1_500)).toBe(false);
+    failTimes(peers, 0, 1, 1_500);
+    expect([3_499, 3_500].map((nowMs) => mayProbe(health, nowMs, policy))).toEqual([false, true]);
   });
 
   it('keeps to the largest ejected share, but may always eject one', () => {

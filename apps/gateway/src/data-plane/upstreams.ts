@@ -12,6 +12,8 @@ import type { Health } from '#routing/outlier';
 export interface Replica {
   readonly nodeId: string;
   readonly address: string;
+  /** Where it says whether it can serve its version. */
+  readonly readyPath: string;
   readonly pool: Pool;
   readonly load: Load;
   readonly health: Health;
@@ -73,6 +75,7 @@ export class Upstreams {
       const replica = this.replicas.get(key) ?? {
         nodeId,
         address,
+        readyPath: `/v2/models/${encodeURIComponent(model)}/versions/${version}/ready`,
         pool: poolAt(address),
         load: newLoad(nowMs),
         health: newHealth(),
@@ -85,6 +88,11 @@ export class Upstreams {
     this.pools = pools;
     this.replicas = replicas;
     return built;
+  }
+
+  /** All that the table of the moment lists. */
+  all(): Iterable<Replica> {
+    return this.replicas.values();
   }
 
   /** Breaks off what is still under way. */
