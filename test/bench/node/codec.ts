@@ -2,7 +2,7 @@
 import type { Signature } from '#contracts/tensors';
 import { createDecoder } from '#inference/codec';
 import type { Tensor } from '#inference/tensor';
-import { quantile } from '../quantiles.js';
+import { median } from '../quantiles.js';
 import { atLeast, table } from '../report.js';
 import { binaryBody, floats, jsonBody } from '../tensors.js';
 import type { BenchBody } from '../tensors.js';
@@ -24,10 +24,7 @@ function medianMs(runs: number, work: () => unknown): number {
     work();
     return performance.now() - start;
   });
-  return quantile(
-    times.sort((a, b) => a - b),
-    0.5,
-  );
+  return median(times);
 }
 
 /** The same image as nested arrays, as most clients write it. */

@@ -8,6 +8,7 @@ import { batcherPart } from './batcher.js';
 import { codecPart } from './codec.js';
 import { healthPart } from './health.js';
 import { benchModels } from './models.js';
+import { runnerPart } from './runner.js';
 import { servingPart } from './serving.js';
 import { Stage } from './stage.js';
 import { fullTimes, quickTimes } from './times.js';
@@ -28,6 +29,7 @@ try {
   show(codecPart(times));
   show(await servingPart(stage, models, times));
   show(await batcherPart(stage, quick ? models.slice(0, 2) : models, times));
+  show(await runnerPart(models.slice(0, 2), times));
   show(await healthPart(stage, busy, times));
 } finally {
   await stage.stop();

@@ -8,8 +8,11 @@ import type { BenchBody } from '../tensors.js';
 import type { BenchModel } from './models.js';
 import type { Server, Stage } from './stage.js';
 import type { Times } from './times.js';
+import { byTurns, medianRatio, medians, totalCpuUs } from './windows.js';
 
-const warmupShare = 0.25;
+/** For connections to be made and queues to fill; the code is warm already. */
+const rampMs = 100;
+const warmupConnections = 8;
 const openConnections = 256;
 const shares = [0.5, 0.8];
 const ownThroughput = 1.5;
@@ -21,11 +24,10 @@ interface Row {
   readonly form: string;
   readonly load: string;
   readonly server: string;
-  readonly measured: Measured;
+  readonly windows: readonly Measured[];
 }
 
-export const totalCpuUs = ({ cpuUsPerRequest }: Measured): number =>
-  Object.values(cpuUsPerRequest).reduce((sum, us) => sum + us, 0);
+const perSecondOf = ({ perSecond }: Measured): number => perSecond;
 
 export function closedLoop(
   server: Server,
@@ -33,13 +35,11 @@ export function closedLoop(
   connections: number,
   durationMs: number,
 ): Promise<Measured> {
-  const warmupMs = durationMs * warmupShare;
-  return measure({ ...server.target(body), connections, warmupMs, durationMs }, server.pids());
+  return measure({ ...server.target(body), connections, warmupMs: rampMs, durationMs }, server.pids());
 }
 
 function openLoop(server: Server, body: BenchBody, perSecond: number, durationMs: number): Promise<Measured> {
-  const warmupMs = durationMs * warmupShare;
-  const options = { ...server.target(body), connections: openConnections, warmupMs, durationMs };
+  const options = { ...server.target(body), connections: openConnections, warmupMs: rampMs, durationMs };
   return measure({ ...options, perSecond, seed: 1 }, server.pids());
 }
 
@@ -56,39 +56,58 @@ async function contenders(stage: Stage, model: BenchModel): Promise<Contender[]>
   return [node, peer, { name: `peer, ${cores} threads`, server: await stage.startPeer(model, cores) }];
 }
 
-async function closedRows(model: BenchModel, all: readonly Contender[], times: Times): Promise<Row[]> {
-  const rows: Row[] = [];
-  const durationMs = model.isTiny ? times.closedMs : times.closedSlowMs;
-  for (const [form, body] of [
+const forms = (model: BenchModel) =>
+  [
     ['JSON', jsonBody(model.inputs)],
     ['binary', binaryBody(model.inputs)],
-  ] as const)
-    for (const connections of times.concurrencies)
-      for (const { name, server } of all) {
-        const measured = await closedLoop(server, body, connections, durationMs);
-        rows.push({ model, form, load: String(connections), server: name, measured });
-      }
+  ] as const;
+
+async function closedRows(model: BenchModel, all: readonly Contender[], times: Times): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const [form, body] of forms(model)) {
+    // Nobody's first window may be the one in which its code is compiled.
+    for (const { server } of all) await closedLoop(server, body, warmupConnections, times.windowMs);
+    for (const connections of times.concurrencies) {
+      const windows = await byTurns(
+        all.map(
+          ({ server }) =>
+            () =>
+              closedLoop(server, body, connections, times.windowMs),
+        ),
+        times.rounds,
+      );
+      for (const [index, { name }] of all.entries())
+        rows.push({ model, form, load: String(connections), server: name, windows: windows[index] ?? [] });
+    }
+  }
   return rows;
 }
 
 /** Both get the same rate, a share of the smaller of their two maxima: neither is asked for what it cannot give. */
 async function openRows(
   model: BenchModel,
-  [node, peer]: readonly Contender[],
+  all: readonly Contender[],
   closed: readonly Row[],
   times: Times,
 ): Promise<Row[]> {
-  if (!node || !peer) return [];
+  const two = all.slice(0, 2);
   const body = binaryBody(model.inputs);
-  const most = Math.min(...[node, peer].map(({ name }) => bestOf(closed, 'binary', name)));
+  const most = Math.min(...two.map(({ name }) => bestOf(closed, 'binary', name)));
   const rows: Row[] = [];
-  for (const share of shares)
-    for (const { name, server } of [node, peer]) {
-      const perSecond = most * share;
-      const measured = await openLoop(server, body, perSecond, times.openMs);
-      const load = `${share * 100} % (${perSecond.toFixed(0)}/s)`;
-      rows.push({ model, form: 'binary', load, server: name, measured });
-    }
+  for (const share of shares) {
+    const perSecond = most * share;
+    const windows = await byTurns(
+      two.map(
+        ({ server }) =>
+          () =>
+            openLoop(server, body, perSecond, times.openMs),
+      ),
+      times.openRounds,
+    );
+    const load = `${share * 100} % (${perSecond.toFixed(0)}/s)`;
+    for (const [index, { name }] of two.entries())
+      rows.push({ model, form: 'binary', load, server: name, windows: windows[index] ?? [] });
+  }
   return rows;
 }
 
@@ -96,20 +115,15 @@ const bestOf = (rows: readonly Row[], form: string, server: string): number =>
   Math.max(
     ...rows
       .filter((row) => row.form === form && row.server === server)
-      .map(({ measured }) => measured.perSecond),
+      .map(({ windows }) => medians(windows).perSecond),
   );
 
-const line = ({ model, form, load, server, measured }: Row): string[] => [
-  model.name,
-  form,
-  load,
-  server,
-  measured.perSecond.toFixed(0),
-  measured.p50Ms.toFixed(2),
-  measured.p95Ms.toFixed(2),
-  measured.p99Ms.toFixed(2),
-  totalCpuUs(measured).toFixed(0),
-];
+function line({ model, form, load, server, windows }: Row): string[] {
+  const { perSecond, p50Ms, p95Ms, p99Ms, cpuUs } = medians(windows);
+  const times = [p50Ms, p95Ms, p99Ms].map((ms) => ms.toFixed(2));
+  return [model.name, form, load, server, perSecond.toFixed(0), ...times, cpuUs.toFixed(0)];
+}
+
 const header = (load: string): string[] => [
   'model',
   'body',
@@ -125,18 +139,21 @@ const header = (load: string): string[] => [
 /** The ratios that have targets: the node beside the faster of its peers, at the largest concurrency measured. */
 function ratios(rows: readonly Row[], model: BenchModel, form: string): string[] {
   const last = rows.filter((row) => row.model === model && row.form === form).at(-1)?.load;
-  const measured = rows.filter((row) => row.model === model && row.form === form && row.load === last);
-  const [node, ...peers] = measured.map((row) => row.measured);
+  const [node, ...peers] = rows.filter(
+    (row) => row.model === model && row.form === form && row.load === last,
+  );
   if (!node) return [];
-  const best = peers.reduce((one, other) => (other.perSecond > one.perSecond ? other : one));
+  const best = peers.reduce((one, other) =>
+    medians(other.windows).perSecond > medians(one.windows).perSecond ? other : one,
+  );
+  const throughput = medianRatio(node.windows, best.windows, perSecondOf);
+  const cpu = medianRatio(node.windows, best.windows, totalCpuUs);
   return [
     model.name,
     form,
     String(last),
-    atLeast(node.perSecond / best.perSecond, model.isTiny ? tinyThroughput : ownThroughput),
-    model.isTiny
-      ? atMost(totalCpuUs(node) / totalCpuUs(best), tinyCpu)
-      : `${(totalCpuUs(node) / totalCpuUs(best)).toFixed(2)}×`,
+    atLeast(throughput, model.isTiny ? tinyThroughput : ownThroughput),
+    model.isTiny ? atMost(cpu, tinyCpu) : `${cpu.toFixed(2)}×`,
   ];
 }
 

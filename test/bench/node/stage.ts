@@ -68,15 +68,19 @@ export class Stage {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Loads the model into the node, alone. */
-  async load(model: BenchModel, config: Config = {}): Promise<Server & { readonly report: ReplicaReport }> {
-    const assignment = this.registry.assign({ model: model.name, files: model.files, config });
+  /** Loads the model into the node, beside what it has already. */
+  async load(
+    model: BenchModel,
+    config: Config = {},
+    name = model.name,
+  ): Promise<Server & { readonly report: ReplicaReport }> {
+    const assignment = this.registry.assign({ model: name, files: model.files, config });
     const report = await this.settled(assignment, ['READY', 'FAILED']);
-    if (report.state === 'FAILED') throw new Error(`${model.name} did not load: ${report.reason}`);
+    if (report.state === 'FAILED') throw new Error(`${name} did not load: ${report.reason}`);
     const nodePid = this.child.pid ?? Number.NaN;
     return {
       report,
-      target: (body) => this.target(this.url, `/v2/models/${model.name}/infer`, body),
+      target: (body) => this.target(this.url, `/v2/models/${name}/infer`, body),
       pids: () => ({
         node: nodePid,
         ...Object.fromEntries(childrenOf(nodePid).map((pid, index) => [`runner ${index + 1}`, pid])),
