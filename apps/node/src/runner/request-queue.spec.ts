@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Signature } from '#contracts/tensors';
 import type { Tensor } from '#inference/tensor';
-import { fromRunner } from './messages.js';
+import { decodeResultHead, fromRunner } from './messages.js';
 import { RequestQueue, failureOf } from './request-queue.js';
 
 const signature: Signature = {
@@ -15,7 +15,7 @@ const head = { timeoutMs: 100, protocol: 'oip', headerLength: undefined } as con
 
 /** A queue over a model whose runs end when the test says. */
 function setUp() {
-  const sent: { id: number; kind: number; text: string }[] = [];
+  const sent: { id: number; kind: number; text: string; payload: Buffer }[] = [];
   const runs: { inputs: readonly Tensor[]; finish: () => void }[] = [];
   const clock = { nowMs: 0 };
   const queue = new RequestQueue(
@@ -33,7 +33,10 @@ function setUp() {
       maxQueueDelayMs: 0,
     },
     {
-      send: (id, kind, ...parts) => sent.push({ id, kind, text: Buffer.concat([...parts]).toString() }),
+      send: (id, kind, ...parts) => {
+        const payload = Buffer.concat([...parts]);
+        sent.push({ id, kind, text: payload.toString(), payload });
+      },
       flush: () => undefined,
     },
     () => clock.nowMs,
@@ -54,6 +57,30 @@ describe('the runner’s queue', () => {
     await turn();
     expect(sent.map(({ id, kind }) => [id, kind])).toEqual([[1, fromRunner.result], [2, fromRunner.result]]); // prettier-ignore
     expect(sent[1]?.text).toContain('"data":[2]');
+  });
+
+  it('charges each execution with its own time, also where several run in one turn', async () => {
+    const { queue, sent, runs, clock, turn } = setUp();
+    const finish = async (run: number, ms: number): Promise<void> => {
+      clock.nowMs += ms;
+      runs[run]?.finish();
+      await turn();
+    };
+    // Quick ones, until the queue dares to run several in one turn.
+    for (let id = 0; id < 8; id += 1) {
+      queue.add(id, body(id), head);
+      await turn();
+      await finish(id, 0);
+    }
+    queue.add(8, body(8), head);
+    queue.add(9, body(9), head);
+    await turn();
+    expect(runs).toHaveLength(10);
+    await finish(8, 5);
+    await finish(9, 3);
+    const [first, second] = sent.slice(-2).map(({ payload }) => decodeResultHead(payload));
+    expect(first).toMatchObject({ inferUs: 5_000, queueUs: 0 });
+    expect(second).toMatchObject({ inferUs: 3_000, queueUs: 5_000 });
   });
 
   it('skips what was cancelled before its turn, not what has begun', async () => {

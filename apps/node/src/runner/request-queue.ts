@@ -72,6 +72,8 @@ export class RequestQueue {
   private readonly decode: Decode;
   private pumping = false;
   private executionMs = turnBudgetMs;
+  /** Executions of one turn are begun together and run one after the other: when the last one was done and answered. */
+  private freeMs = 0;
   /** Ends a wait for company early. */
   private wake: () => void = () => undefined;
 
@@ -217,7 +219,7 @@ export class RequestQueue {
   private async serve(members: readonly Waiting[]): Promise<void> {
     const [first] = members;
     if (!first) return;
-    const start = this.nowMs();
+    const begunMs = this.nowMs();
     const rows = rowsIn(members);
     try {
       const results = await execute(
@@ -225,11 +227,14 @@ export class RequestQueue {
         members.map(({ request }) => request),
         this.limit(first.costs),
       );
+      const start = Math.max(begunMs, this.freeMs);
       const ms = this.nowMs() - start;
       if (first.key !== undefined) first.costs.add({ rows, ms });
       for (const [index, member] of members.entries())
         this.answer(member, results[index] ?? [], { start, inferMs: ms, batchRows: index === 0 ? rows : 0 });
+      this.freeMs = this.nowMs();
     } catch (error) {
+      this.freeMs = this.nowMs();
       if (members.length === 1) return this.fail(first.id, failureOf(error));
       for (const member of members) await this.serve([member]);
     }
