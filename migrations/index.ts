@@ -4,10 +4,12 @@ import { Initial1795478760562 } from './1795478760562-initial.js';
 import { ReplicaNext1795489200000 } from './1795489200000-replica-next.js';
 import { HeldVersions1795489920000 } from './1795489920000-held-versions.js';
 import { Teams1795516200000 } from './1795516200000-teams.js';
+import { Usage1795527000000 } from './1795527000000-usage.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
   ReplicaNext1795489200000,
   HeldVersions1795489920000,
   Teams1795516200000,
+  Usage1795527000000,
 ];

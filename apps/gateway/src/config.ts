@@ -28,6 +28,7 @@ export const GatewaySettings = z.object({
   SLUICE_GATEWAY_CACHED_TOKENS: count.default(10_000),
   SLUICE_GATEWAY_ACCESS_LOG: z.string().min(1).default('-'),
   SLUICE_GATEWAY_ACCESS_LOG_SHARE: z.coerce.number().min(0).max(1).default(0.01),
+  SLUICE_GATEWAY_USAGE_EVERY_MS: milliseconds.default(1_000),
   SLUICE_GATEWAY_DRAIN_TIMEOUT_MS: milliseconds.default(30_000),
 });
 export type GatewaySettings = z.infer<typeof GatewaySettings>;

@@ -1,4 +1,5 @@
 /** The gateway put together: data plane, control side and admin server, and how they start and end. */
+import { createClient } from '#client/client';
 import type { Logger } from '#platform/logger';
 import { startAdmin } from './admin/admin.js';
 import { openAccessLog } from './access-log-file.js';
@@ -8,6 +9,7 @@ import { keepCounters } from './control/counters.js';
 import { openFiles } from './control/files.js';
 import { startLink } from './control/link.js';
 import { probeEjected } from './control/probe-ejected.js';
+import { UsageSender } from './control/usage-sender.js';
 import { Core } from './data-plane/core.js';
 import { listen } from './data-plane/server.js';
 
@@ -32,6 +34,14 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
   core.accessLog = accessLog?.log;
   const files = await openFiles(settings.SLUICE_GATEWAY_DATA_DIR, logger);
   const counters = await keepCounters(core, files.counters, logger);
+  const registry = createClient({ baseUrl: settings.SLUICE_REGISTRY_URL, token: () => core.credential });
+  const usage = await UsageSender.start({
+    meter: core.usage,
+    file: files.usage,
+    send: (body, signal) => registry.usage.report({ body, signal }),
+    everyMs: settings.SLUICE_GATEWAY_USAGE_EVERY_MS,
+    logger,
+  });
   const saved = await files.snapshot.read();
   if (saved) core.apply(saved);
   const server = await listen(core, settings.SLUICE_GATEWAY_HOST, settings.SLUICE_GATEWAY_PORT);
@@ -46,6 +56,7 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
     async close() {
       probes.close();
       await server.drain();
+      await usage.close();
       await Promise.all([link.close(), counters.close(), admin.close(), accessLog?.close()]);
     },
   };

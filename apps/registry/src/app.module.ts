@@ -22,6 +22,7 @@ import { PlatformModule } from './platform.module.js';
 import type { Platform } from './platform.module.js';
 import { QuotasModule } from './quotas/quotas.module.js';
 import { TeamsModule } from './teams/teams.module.js';
+import { UsageModule } from './usage/usage.module.js';
 import { VersionsModule } from './versions/versions.module.js';
 
 /** One line per feature. */
@@ -29,6 +30,7 @@ const features = [
   AuthModule,
   HealthModule,
   TeamsModule,
+  UsageModule,
   ClientsModule,
   QuotasModule,
   AuditModule,

@@ -11,6 +11,7 @@ import * as nodes from './nodes.js';
 import { route } from './route.js';
 import type { RouteSpec } from './route.js';
 import { teamRoutes } from './routes/teams.js';
+import { usageRoutes } from './routes/usage.js';
 import * as runs from './runs.js';
 import { Snapshot } from './snapshot.js';
 
@@ -674,6 +675,7 @@ export const routes = {
   nodes: node,
   gateways: gateway,
   teams: teamRoutes,
+  usage: usageRoutes,
   clients: client,
   quotas: quota,
   audit,

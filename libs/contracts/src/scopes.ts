@@ -17,6 +17,8 @@ export const scopes = [
   'clients:write',
   'quotas:read',
   'quotas:write',
+  'usage:read',
+  'usage:write',
   'audit:read',
   'admin',
   'node',

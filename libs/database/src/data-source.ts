@@ -14,6 +14,7 @@ import {
   RunTagEntity,
 } from './entities/run.entity.js';
 import { TeamEntity } from './entities/team.entity.js';
+import { PriceEntity, UsageHourEntity, UsageSourceEntity } from './entities/usage.entity.js';
 import {
   AliasEntity,
   ArtifactEntity,
@@ -39,6 +40,9 @@ export const entities = [
   ClientEntity,
   SigningKeyEntity,
   QuotaEntity,
+  UsageHourEntity,
+  UsageSourceEntity,
+  PriceEntity,
   AuditEntryEntity,
   ExperimentEntity,
   RunEntity,

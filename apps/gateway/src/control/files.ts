@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { Snapshot } from '#contracts/snapshot';
 import { SavedCounter } from '#quota/book';
 import type { Logger } from '#platform/logger';
+import { SavedSpool } from './usage-spool.js';
 
 export const SavedCredential = z.object({ credential: z.string(), expires_at_ms: z.number() });
 export type SavedCredential = z.infer<typeof SavedCredential>;
@@ -81,6 +82,7 @@ const isMissing = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'ENOENT';
 
 export interface GatewayFiles {
+  readonly usage: StateFile<typeof SavedSpool>;
   readonly snapshot: StateFile<typeof Snapshot>;
   readonly credential: StateFile<typeof SavedCredential>;
   readonly counters: StateFile<z.ZodArray<typeof SavedCounter>>;
@@ -91,6 +93,7 @@ export async function openFiles(folder: string, logger: Logger): Promise<Gateway
   const file = <T extends z.ZodType>(name: string, schema: T): StateFile<T> =>
     new StateFile(join(folder, name), schema, logger);
   return {
+    usage: file('usage.json', SavedSpool),
     snapshot: file('snapshot.json', Snapshot),
     credential: file('credential.json', SavedCredential),
     counters: file('quota-counters.json', z.array(SavedCounter)),

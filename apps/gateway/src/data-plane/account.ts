@@ -1,11 +1,15 @@
 /** What happened, counted and, if the sample falls on it, logged. Called once for each exchange, when its response is over or its caller is gone. */
+import { sizeOf } from './body.js';
 import type { Exchange } from './exchange.js';
+import { isPrediction } from './routes.js';
 import type { AccessLog } from './access-log.js';
 import type { TrafficCounters } from './traffic-counters.js';
+import type { UsageMeter } from './usage-meter.js';
 
 export function account(
   exchange: Exchange,
   counters: TrafficCounters,
+  usage: UsageMeter,
   accessLog: AccessLog | undefined,
   endedMs: number,
 ): void {
@@ -18,6 +22,17 @@ export function account(
     endpoint.counters.latency.observe(endedMs - arrivedMs);
     if (sentMs > 0) endpoint.counters.gateway.observe(sentMs - arrivedMs);
     if (answeredMs > 0) endpoint.counters.node.observe(answeredMs - sentMs);
+  }
+  if (identity && endpoint && isPrediction(exchange.route.operation)) {
+    const used = {
+      team: identity.team ?? '',
+      client: identity.client,
+      endpoint: endpoint.name,
+      version: version?.version ?? 0,
+      outcome,
+    };
+    const nodeMs = answeredMs > 0 ? answeredMs - sentMs : 0;
+    usage.add(used, Date.now(), sizeOf(exchange.body), exchange.answerBytes, nodeMs);
   }
   accessLog?.note(exchange, outcome, endedMs);
 }

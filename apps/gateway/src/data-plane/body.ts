@@ -16,10 +16,16 @@ export interface StreamedBody {
   /** As the caller framed it; undefined for a chunked body. */
   readonly contentLength: string | undefined;
   taken: boolean;
+  /** Bytes that went by. */
+  size: number;
   chunks(): AsyncGenerator<Buffer, void, undefined>;
 }
 
 export type Body = HeldBody | StreamedBody;
+
+/** How much of the body there was, as far as it is known. */
+export const sizeOf = (body: Body | undefined): number =>
+  body === undefined ? 0 : body.kind === 'held' ? (body.bytes?.length ?? 0) : body.size;
 
 /** A chunked body grew beyond the limit while it streamed. */
 export class BodyTooLargeError extends Error {
@@ -41,16 +47,16 @@ function streamed(req: IncomingMessage, head: readonly Buffer[], maxBytes: numbe
     kind: 'streamed',
     contentLength: req.headers['content-length'],
     taken: false,
+    size: 0,
     async *chunks() {
       body.taken = true;
-      let size = 0;
       for (const chunk of head) {
-        size += chunk.length;
+        body.size += chunk.length;
         yield chunk;
       }
       for await (const chunk of req.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-        size += chunk.length;
-        if (size > maxBytes) throw new BodyTooLargeError(`The body is larger than ${maxBytes} bytes`);
+        body.size += chunk.length;
+        if (body.size > maxBytes) throw new BodyTooLargeError(`The body is larger than ${maxBytes} bytes`);
         yield chunk;
       }
     },

@@ -12,6 +12,7 @@ import { compileTable } from './routing-table.js';
 import type { RoutingTable } from './routing-table.js';
 import { TrafficCounters } from './traffic-counters.js';
 import { Upstreams } from './upstreams.js';
+import { UsageMeter } from './usage-meter.js';
 import type { UpstreamSettings } from './upstreams.js';
 
 export interface DataPlaneSettings extends UpstreamSettings {
@@ -33,6 +34,7 @@ export class Core {
   accessLog: AccessLog | undefined;
   inFlight = 0;
   readonly counters = new TrafficCounters();
+  readonly usage = new UsageMeter();
   readonly quotas = new QuotaBook();
   readonly retryBudget = new RetryBudget();
   readonly upstreams: Upstreams;

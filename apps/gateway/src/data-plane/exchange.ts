@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { sluiceHeaders } from '#contracts/oip';
 import type { Charge } from '#quota/counter';
 import type { Identity } from './authenticate.js';
+import type { Body } from './body.js';
 import type { OutcomeCode } from './outcome-code.js';
 import type { InferenceRoute } from './routes.js';
 import type { TableEndpoint, TableVersion } from './routing-table.js';
@@ -33,6 +34,9 @@ export class Exchange {
   sentMs = 0;
   /** When the answer that the caller gets began; 0 when none did. */
   answeredMs = 0;
+  /** Of the bodies, as far as they went. */
+  body: Body | undefined;
+  answerBytes = 0;
   /** Called when the response is over or the caller is gone, whichever comes first. */
   onClosed: (() => void) | undefined;
 

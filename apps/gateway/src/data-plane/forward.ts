@@ -87,6 +87,7 @@ class Forwarding implements AttemptOwner {
 
   onData(attempt: Attempt, chunk: Buffer): void {
     const { res } = this.exchange;
+    this.exchange.answerBytes += chunk.length;
     if (this.bytesLeft !== undefined && (this.bytesLeft -= chunk.length) === 0) {
       // Latin-1 maps each byte to one character and back. A string leaves with its head in one cheap write, not in a gathered one.
       if (!this.hasBegun && chunk.length <= joinedBytes) res.end(chunk.toString('latin1'), 'latin1');
@@ -125,6 +126,7 @@ class Forwarding implements AttemptOwner {
     // A whole body may come out of the parser after its caller has gone.
     if (this.exchange.res.destroyed) return;
     this.body = body;
+    this.exchange.body = body;
     const nowMs = performance.now();
     this.core.retryBudget.request(nowMs);
     const replica = pick(this.replicas(), nowMs, this.core.random);

@@ -25,7 +25,7 @@ export function track(core: Core, exchange: Exchange): void {
     core.inFlight -= 1;
     exchange.onClosed?.();
     readAway(exchange.req);
-    account(exchange, core.counters, core.accessLog, performance.now());
+    account(exchange, core.counters, core.usage, core.accessLog, performance.now());
   });
 }
 

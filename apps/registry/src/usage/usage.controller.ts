@@ -1,0 +1,55 @@
+import type { RouteInput } from '#contracts/route';
+import { routes } from '#contracts/routes';
+import type { Price, Statement, UsageReceipt, UsageSum } from '#contracts/usage';
+import { Controller, Res } from '@nestjs/common';
+import type { FastifyReply } from 'fastify';
+import { Caller } from '../http/caller.js';
+import { Input } from '../http/input.decorator.js';
+import { Route } from '../http/route.decorator.js';
+import { PricesService } from './prices.service.js';
+import { toCsv } from './usage-csv.js';
+import { UsageService } from './usage.service.js';
+
+type R = typeof routes.usage;
+
+@Controller()
+export class UsageController {
+  constructor(
+    private readonly usage: UsageService,
+    private readonly prices: PricesService,
+  ) {}
+
+  @Route(routes.usage.report)
+  report(@Input() { body }: RouteInput<R['report']>, @Caller() caller: Caller): Promise<UsageReceipt> {
+    return this.usage.take(body, caller.subject);
+  }
+
+  @Route(routes.usage.read)
+  async read(@Input() { query }: RouteInput<R['read']>): Promise<{ items: UsageSum[] }> {
+    return { items: await this.usage.sums(query) };
+  }
+
+  @Route(routes.usage.export)
+  async export(@Input() { query }: RouteInput<R['export']>, @Res() reply: FastifyReply): Promise<void> {
+    const text = toCsv(query.group_by, await this.usage.sums(query));
+    await reply
+      .header('content-disposition', 'attachment; filename="usage.csv"')
+      .type('text/csv; charset=utf-8')
+      .send(text);
+  }
+
+  @Route(routes.usage.prices)
+  async listPrices(): Promise<{ items: Price[] }> {
+    return { items: await this.prices.list() };
+  }
+
+  @Route(routes.usage.createPrice)
+  createPrice(@Input() { body }: RouteInput<R['createPrice']>, @Caller() caller: Caller): Promise<Price> {
+    return this.prices.create(body, caller);
+  }
+
+  @Route(routes.usage.statement)
+  statement(@Input() { params }: RouteInput<R['statement']>): Promise<Statement> {
+    return this.prices.statement(params.team, params.month);
+  }
+}

@@ -1,0 +1,7 @@
+import { Module } from '@nestjs/common';
+import { PricesService } from './prices.service.js';
+import { UsageController } from './usage.controller.js';
+import { UsageService } from './usage.service.js';
+
+@Module({ controllers: [UsageController], providers: [UsageService, PricesService] })
+export class UsageModule {}

@@ -1,0 +1,95 @@
+/**
+ * What gateways have counted. A batch is taken in the transaction that notes its sequence, so a batch that is sent again changes
+ * nothing, and one that was not answered can be. Each source sends its batches one after the other.
+ */
+import type { GetUsage, UsageBatch, UsageGroup, UsageReceipt, UsageSum } from '#contracts/usage';
+import { retryDeadlocks } from '#database/transactions';
+import { SluiceError } from '#platform/errors';
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import type { EntityManager } from 'typeorm';
+import type { z } from 'zod';
+
+/** What a group is in SQL. */
+const expressions: Record<UsageGroup, string> = {
+  month: `to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM')`,
+  day: `to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD')`,
+  hour: `to_char(hour AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`,
+  team: 'team',
+  client_id: 'client_id',
+  endpoint: 'endpoint',
+  version: 'version',
+  outcome: 'outcome',
+};
+
+@Injectable()
+export class UsageService {
+  constructor(private readonly dataSource: DataSource) {}
+
+  /** @throws SluiceError FORBIDDEN for a source that belongs to another gateway */
+  take(batch: UsageBatch, gateway: string): Promise<UsageReceipt> {
+    return retryDeadlocks(() =>
+      this.dataSource.transaction(async (manager) => {
+        const last = await lockSource(manager, batch.source, gateway);
+        if (batch.sequence <= last) return { last_sequence: last };
+        await addRows(manager, batch);
+        await manager.query(
+          'UPDATE usage_sources SET last_sequence = $2, seen_at = now() WHERE source = $1',
+          [batch.source, batch.sequence],
+        );
+        return { last_sequence: batch.sequence };
+      }),
+    );
+  }
+
+  sums(query: z.output<typeof GetUsage>): Promise<UsageSum[]> {
+    const groups = query.group_by.map((group) => `${expressions[group]} AS ${group}`);
+    const positions = query.group_by.map((_, index) => index + 1).join(', ');
+    return this.dataSource.query<UsageSum[]>(
+      `SELECT ${[...groups, ''].join(', ')}
+              COALESCE(sum(requests), 0)::float8 AS requests, COALESCE(sum(request_bytes), 0)::float8 AS request_bytes,
+              COALESCE(sum(response_bytes), 0)::float8 AS response_bytes, COALESCE(sum(node_us), 0)::float8 AS node_us
+       FROM usage_hours
+       WHERE hour >= $1 AND hour < $2 AND ($3::text IS NULL OR team = $3) AND ($4::text IS NULL OR client_id = $4)
+         AND ($5::text IS NULL OR endpoint = $5) AND ($6::text IS NULL OR outcome = $6)
+       ${positions === '' ? '' : `GROUP BY ${positions} ORDER BY ${positions}`}`,
+      [
+        query.from,
+        query.to,
+        query.team ?? null,
+        query.client_id ?? null,
+        query.endpoint ?? null,
+        query.outcome ?? null,
+      ],
+    );
+  }
+}
+
+async function lockSource(manager: EntityManager, source: string, gateway: string): Promise<number> {
+  await manager.query(
+    `INSERT INTO usage_sources (source, gateway, last_sequence, seen_at) VALUES ($1, $2, 0, now()) ON CONFLICT DO NOTHING`,
+    [source, gateway],
+  );
+  const [row] = await manager.query<{ gateway: string; last: number }[]>(
+    'SELECT gateway, last_sequence::float8 AS last FROM usage_sources WHERE source = $1 FOR UPDATE',
+    [source],
+  );
+  if (row?.gateway !== gateway) throw new SluiceError('FORBIDDEN', 'This source belongs to another gateway.');
+  return row.last;
+}
+
+/** In the order of the key, so that batches of several gateways do not lock each other out. */
+async function addRows(manager: EntityManager, { rows }: UsageBatch): Promise<void> {
+  await manager.query(
+    `INSERT INTO usage_hours AS u (hour, team, client_id, endpoint, version, outcome, requests, request_bytes, response_bytes, node_us)
+     SELECT date_trunc('hour', r.hour, 'UTC'), r.team, r.client_id, r.endpoint, r.version, r.outcome,
+            sum(r.requests), sum(r.request_bytes), sum(r.response_bytes), sum(r.node_us)
+     FROM jsonb_to_recordset($1) AS r(hour timestamptz, team text, client_id text, endpoint text, version int, outcome text,
+                                      requests bigint, request_bytes bigint, response_bytes bigint, node_us bigint)
+     GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
+     ON CONFLICT (hour, team, client_id, endpoint, version, outcome) DO UPDATE SET
+       requests = u.requests + excluded.requests, request_bytes = u.request_bytes + excluded.request_bytes,
+       response_bytes = u.response_bytes + excluded.response_bytes, node_us = u.node_us + excluded.node_us`,
+    [JSON.stringify(rows)],
+  );
+}
