@@ -5,6 +5,7 @@ import { ReplicaNext1795489200000 } from './1795489200000-replica-next.js';
 import { HeldVersions1795489920000 } from './1795489920000-held-versions.js';
 import { Teams1795516200000 } from './1795516200000-teams.js';
 import { Usage1795527000000 } from './1795527000000-usage.js';
+import { QuotaLeases1795528800000 } from './1795528800000-quota-leases.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -12,4 +13,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   HeldVersions1795489920000,
   Teams1795516200000,
   Usage1795527000000,
+  QuotaLeases1795528800000,
 ];

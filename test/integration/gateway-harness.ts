@@ -16,7 +16,9 @@ import { v7 as uuidv7 } from 'uuid';
 import { Traffic } from '#contracts/endpoints';
 import { Snapshot } from '#contracts/snapshot';
 import type { SnapshotModel, SnapshotQuota } from '#contracts/snapshot';
+import { LeaseCall } from '#contracts/quotas';
 import { createLogger } from '#platform/logger';
+import { MemoryLedger } from '#quota/memory-ledger.case';
 import type { z } from 'zod';
 import { GatewaySettings } from '../../apps/gateway/src/config.js';
 import { startGateway } from '../../apps/gateway/src/gateway.js';
@@ -91,6 +93,12 @@ export class TestRegistry {
   readonly streams = new Set<ServerResponse>();
   other: RequestListener = (_req, res) => res.writeHead(404).end();
   registrations = 0;
+  /** Lease calls are left unanswered while this is false. */
+  hasLedger = true;
+  readonly ledger = new MemoryLedger((id) => {
+    const quota = this.current?.quotas.find((row) => row.id === id);
+    return quota && { ...quota, refillPerSecond: quota.refill_per_second, timeZone: 'UTC' };
+  }, Date.now);
   url = '';
   private current: Snapshot | undefined;
   private constructor(
@@ -134,7 +142,14 @@ export class TestRegistry {
       this.streams.add(res);
       res.on('close', () => this.streams.delete(res));
       if (this.current) sendSnapshot(res, this.current);
-    } else this.other(req, res);
+    } else if (req.url === '/api/v1/quota-leases' && this.hasLedger) void this.lease(req, res);
+    else this.other(req, res);
+  }
+
+  private async lease(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    const call = LeaseCall.parse(JSON.parse((await bodyOf(req)).toString()));
+    res.writeHead(200, { 'content-type': 'application/json' });
+    res.end(JSON.stringify(this.ledger.call(call)));
   }
 }
 

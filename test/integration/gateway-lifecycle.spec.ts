@@ -125,7 +125,7 @@ describe('a restart', () => {
     expect((await read(second.url, '/v2/health/live')).status).toBe(200);
   });
 
-  it('keeps what was counted against quotas', async () => {
+  it('gives back what it holds of quotas, and takes it again', async () => {
     const quotas = [
       { id: '0198f000-0000-7000-8000-000000000009', name: 'perday', window: 'day', limit: 5 } as const,
     ];

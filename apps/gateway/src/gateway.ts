@@ -5,8 +5,8 @@ import { startAdmin } from './admin/admin.js';
 import { openAccessLog } from './access-log-file.js';
 import { dataPlaneSettings } from './config.js';
 import type { GatewaySettings } from './config.js';
-import { keepCounters } from './control/counters.js';
 import { openFiles } from './control/files.js';
+import { LeaseLink } from './control/lease-link.js';
 import { startLink } from './control/link.js';
 import { probeEjected } from './control/probe-ejected.js';
 import { UsageSender } from './control/usage-sender.js';
@@ -33,7 +33,6 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
   );
   core.accessLog = accessLog?.log;
   const files = await openFiles(settings.SLUICE_GATEWAY_DATA_DIR, logger);
-  const counters = await keepCounters(core, files.counters, logger);
   const registry = createClient({ baseUrl: settings.SLUICE_REGISTRY_URL, token: () => core.credential });
   const usage = await UsageSender.start({
     meter: core.usage,
@@ -42,6 +41,12 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
     everyMs: settings.SLUICE_GATEWAY_USAGE_EVERY_MS,
     logger,
   });
+  const leases = new LeaseLink(core.leases, {
+    call: (body, signal) => registry.quotas.lease({ body, signal }),
+    holdMs: settings.SLUICE_GATEWAY_MAX_TIMEOUT_MS,
+    logger,
+  });
+  leases.start();
   const saved = await files.snapshot.read();
   if (saved) core.apply(saved);
   const server = await listen(core, settings.SLUICE_GATEWAY_HOST, settings.SLUICE_GATEWAY_PORT);
@@ -56,8 +61,8 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
     async close() {
       probes.close();
       await server.drain();
-      await usage.close();
-      await Promise.all([link.close(), counters.close(), admin.close(), accessLog?.close()]);
+      await Promise.all([leases.close(), usage.close()]);
+      await Promise.all([link.close(), admin.close(), accessLog?.close()]);
     },
   };
 }

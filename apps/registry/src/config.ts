@@ -34,6 +34,7 @@ export const RegistrySettings = DatabaseSettings.extend({
   SLUICE_ADMIN_CLIENT_ID: z.string().min(3).max(128).default('admin'),
   SLUICE_ADMIN_CLIENT_SECRET: secretSetting.optional(),
   SLUICE_LEASE_MS: z.coerce.number().int().min(500).max(300_000).default(10_000),
+  SLUICE_QUOTA_LEASE_MS: z.coerce.number().int().min(1_000).max(3_600_000).default(30_000),
   REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
 });
 

@@ -107,38 +107,6 @@ export const TokenClaims = z.object({
 });
 export type TokenClaims = z.infer<typeof TokenClaims>;
 
-export const QuotaParams = z.object({ quota_id: Id });
-/** A limit on requests in a calendar window (UTC). Each client has its own count when `client_id` is null and `per_client` is true. */
-export const Quota = z
-  .object({
-    id: Id,
-    name: z.string().describe('Short; shown in the RateLimit headers'),
-    client_id: z.string().nullable().describe('null: every client'),
-    endpoint: Name.nullable().describe('null: all endpoints together'),
-    window: z.enum(['minute', 'day']),
-    limit: z.int().min(0),
-    per_client: z.boolean().describe('Count each client apart, or all together'),
-    created_at: Timestamp,
-    updated_at: Timestamp,
-  })
-  .meta({ id: 'Quota' });
-export type Quota = z.infer<typeof Quota>;
-export const CreateQuota = z.strictObject({
-  name: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'must be a short lower-case word'),
-  client_id: z.string().max(255).nullable().default(null),
-  endpoint: Name.nullable().default(null),
-  window: z.enum(['minute', 'day']),
-  limit: z.int().min(0).max(9_007_199_254_740_991),
-  per_client: z.boolean().default(true),
-});
-export const UpdateQuota = z.strictObject({ limit: z.int().min(0).max(9_007_199_254_740_991) });
-export const ListQuotas = z.strictObject({
-  ...pageQuery,
-  client_id: z.string().max(255).optional(),
-  endpoint: Name.optional(),
-});
-export const QuotaPage = pageOf(Quota);
-
 export const AuditEntry = z
   .object({
     id: Id,

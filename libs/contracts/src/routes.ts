@@ -10,6 +10,7 @@ import * as models from './models.js';
 import * as nodes from './nodes.js';
 import { route } from './route.js';
 import type { RouteSpec } from './route.js';
+import { quotaRoutes } from './routes/quotas.js';
 import { teamRoutes } from './routes/teams.js';
 import { usageRoutes } from './routes/usage.js';
 import * as runs from './runs.js';
@@ -609,48 +610,6 @@ const client = {
   }),
 };
 
-const quota = {
-  create: route({
-    method: 'POST',
-    path: '/api/v1/quotas',
-    summary: 'Create a quota',
-    access: 'quotas:write',
-    status: 201,
-    body: clients.CreateQuota,
-    response: clients.Quota,
-    errors: ['ALREADY_EXISTS', 'CLIENT_NOT_FOUND', 'ENDPOINT_NOT_FOUND'],
-  }),
-  list: route({
-    method: 'GET',
-    path: '/api/v1/quotas',
-    summary: 'List quotas',
-    access: 'quotas:read',
-    status: 200,
-    query: clients.ListQuotas,
-    response: clients.QuotaPage,
-  }),
-  update: route({
-    method: 'PATCH',
-    path: '/api/v1/quotas/{quota_id}',
-    summary: 'Change the limit',
-    access: 'quotas:write',
-    status: 200,
-    params: clients.QuotaParams,
-    body: clients.UpdateQuota,
-    response: clients.Quota,
-    errors: ['QUOTA_NOT_FOUND'],
-  }),
-  remove: route({
-    method: 'DELETE',
-    path: '/api/v1/quotas/{quota_id}',
-    summary: 'Delete a quota',
-    access: 'quotas:write',
-    status: 204,
-    params: clients.QuotaParams,
-    errors: ['QUOTA_NOT_FOUND'],
-  }),
-};
-
 const audit = {
   list: route({
     method: 'GET',
@@ -677,7 +636,7 @@ export const routes = {
   teams: teamRoutes,
   usage: usageRoutes,
   clients: client,
-  quotas: quota,
+  quotas: quotaRoutes,
   audit,
 } as const satisfies Record<string, Record<string, RouteSpec>>;
 export type Routes = typeof routes;

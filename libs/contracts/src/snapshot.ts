@@ -1,8 +1,9 @@
 /** The immutable routing table that the registry publishes and gateways follow. */
 import { z } from 'zod';
 import { AliasName, Id, Name, VersionNumber } from './common.js';
-import { Client, Jwks, Quota } from './clients.js';
+import { Client, Jwks } from './clients.js';
 import { Traffic } from './endpoints.js';
+import { Quota } from './quotas.js';
 import { Team } from './teams.js';
 
 export const SnapshotReplica = z.object({ node_id: Id, address: z.url() });
@@ -26,14 +27,14 @@ export type SnapshotModel = z.infer<typeof SnapshotModel>;
 export const SnapshotEndpoint = z.object({ name: Name, model: Name, traffic: Traffic });
 export type SnapshotEndpoint = z.infer<typeof SnapshotEndpoint>;
 
-export const SnapshotQuota = Quota.pick({
-  id: true,
-  name: true,
-  client_id: true,
-  endpoint: true,
-  window: true,
-  limit: true,
-  per_client: true,
+/** The defaults are for snapshots that an earlier version saved. */
+export const SnapshotQuota = Quota.omit({ created_at: true, updated_at: true }).extend({
+  team: Quota.shape.team.default(null),
+  unit: Quota.shape.unit.default('requests'),
+  refill_per_second: Quota.shape.refill_per_second.default(null),
+  mode: Quota.shape.mode.default('enforce'),
+  outage: Quota.shape.outage.default('deny'),
+  revision: Quota.shape.revision.default(1),
 });
 export type SnapshotQuota = z.infer<typeof SnapshotQuota>;
 

@@ -1,10 +1,16 @@
 /** The one description of the database: explicit entity list, never `synchronize`. */
 import { DataSource } from 'typeorm';
 import type { DataSourceOptions } from 'typeorm';
-import { AuditEntryEntity, ClientEntity, QuotaEntity, SigningKeyEntity } from './entities/client.entity.js';
+import { AuditEntryEntity, ClientEntity, SigningKeyEntity } from './entities/client.entity.js';
 import { EndpointEntity, TrafficRevisionEntity, TrafficTargetEntity } from './entities/endpoint.entity.js';
 import { ModelEntity } from './entities/model.entity.js';
 import { NodeEntity, ReplicaEntity, SnapshotStateEntity } from './entities/node.entity.js';
+import {
+  QuotaEntity,
+  QuotaHolderEntity,
+  QuotaLeaseEntity,
+  QuotaWindowEntity,
+} from './entities/quota.entity.js';
 import {
   ExperimentEntity,
   LatestMetricEntity,
@@ -43,6 +49,9 @@ export const entities = [
   UsageHourEntity,
   UsageSourceEntity,
   PriceEntity,
+  QuotaWindowEntity,
+  QuotaLeaseEntity,
+  QuotaHolderEntity,
   AuditEntryEntity,
   ExperimentEntity,
   RunEntity,

@@ -1,109 +1,119 @@
-/**
- * All meters of one gateway. They outlive snapshots: a quota keeps its counts when its limit changes and loses them when its
- * window or scope does. Also knows which meters apply to a client and an endpoint, and how to write the counts down.
- */
-import { z } from 'zod';
+/** All counts that one gateway spends from, and which of them apply to a client and an endpoint. They outlive snapshots. */
 import type { SnapshotQuota } from '#contracts/snapshot';
-import { newMeter, sweep } from './counter.js';
-import type { Meter } from './counter.js';
-import { windowLengthMs, windowStartMs } from './windows.js';
+import { Cell } from './cell.js';
+import type { Tally } from './cell.js';
 
-export const SavedCounter = z.object({
-  quota_id: z.string(),
-  key: z.string(),
-  window_start_ms: z.int(),
-  used: z.int().min(0),
-});
-export type SavedCounter = z.infer<typeof SavedCounter>;
+interface Meter {
+  quota: SnapshotQuota;
+  /** One for each client, or one for all. */
+  readonly cells: Map<string, Cell>;
+  readonly tally: Tally;
+}
 
-/** Remembered answers of {@link QuotaBook.metersFor}, all endpoints together. */
+interface Remembered {
+  readonly team: string | undefined;
+  readonly cells: readonly Cell[];
+}
+
+/** Remembered answers of {@link QuotaBook.cellsFor}, all endpoints together. */
 const maxRemembered = 20_000;
+/** A count that was not used for so long, and of which nothing is held, is forgotten. */
+const forgetAfterMs = 3_600_000;
+const none: readonly Cell[] = [];
 
-const shapeOf = (quota: SnapshotQuota): string =>
-  `${quota.window} ${quota.per_client} ${quota.client_id} ${quota.endpoint}`;
+const newMeter = (quota: SnapshotQuota): Meter => ({
+  quota,
+  cells: new Map(),
+  tally: { denied: 0, unavailable: 0, shadowDenied: 0 },
+});
 
-const applies = (quota: SnapshotQuota, endpoint: string, client: string): boolean =>
+const applies = ({ quota }: Meter, endpoint: string, client: string, team: string | undefined): boolean =>
   (quota.endpoint === null || quota.endpoint === endpoint) &&
-  (quota.client_id === null || quota.client_id === client);
+  (quota.client_id === null || quota.client_id === client) &&
+  (quota.team === null || quota.team === team);
 
 export class QuotaBook {
   private meters = new Map<string, Meter>();
-  private general: readonly Meter[] = [];
-  private byClient = new Map<string, Meter[]>();
-  private remembered = new Map<string, Map<string, readonly Meter[]>>();
+  private remembered = new Map<string, Map<string, Remembered>>();
   private rememberedCount = 0;
 
-  /** Takes over the quotas of a new snapshot. */
-  replace(quotas: readonly SnapshotQuota[]): void {
+  /** Takes over the quotas of a new snapshot. @returns cells whose quota changed */
+  replace(quotas: readonly SnapshotQuota[]): Cell[] {
+    const changed: Cell[] = [];
     const next = new Map<string, Meter>();
     for (const quota of quotas) {
-      const old = this.meters.get(quota.id);
-      if (old && shapeOf(old.quota) === shapeOf(quota)) {
-        old.quota = quota;
-        next.set(quota.id, old);
-      } else next.set(quota.id, newMeter(quota));
+      const meter: Meter = this.meters.get(quota.id) ?? newMeter(quota);
+      const isChanged = meter.quota.revision !== quota.revision || meter.quota.limit !== quota.limit;
+      meter.quota = quota;
+      for (const cell of meter.cells.values()) {
+        cell.quota = quota;
+        if (isChanged) changed.push(cell);
+      }
+      next.set(quota.id, meter);
     }
     this.meters = next;
-    const all = [...next.values()];
-    this.general = all.filter((meter) => meter.quota.client_id === null);
-    this.byClient = new Map();
-    for (const meter of all) {
-      const client = meter.quota.client_id;
-      if (client !== null) this.byClient.set(client, [...(this.byClient.get(client) ?? []), meter]);
-    }
     this.forget();
+    return changed;
   }
 
-  /** Every meter that must admit a request of `client` to `endpoint`. */
-  metersFor(endpoint: string, client: string): readonly Meter[] {
-    if (this.meters.size === 0) return [];
-    let clients = this.remembered.get(endpoint);
-    const known = clients?.get(client);
-    if (known) return known;
-    if (this.rememberedCount >= maxRemembered) {
-      this.forget();
-      clients = undefined;
-    }
-    const found = [...this.general, ...(this.byClient.get(client) ?? [])].filter((meter) =>
-      applies(meter.quota, endpoint, client),
-    );
-    if (clients === undefined) this.remembered.set(endpoint, (clients = new Map()));
-    clients.set(client, found);
-    this.rememberedCount += 1;
-    return found;
+  /** Every count that must admit a request of `client` to `endpoint`. */
+  cellsFor(endpoint: string, client: string, team: string | undefined): readonly Cell[] {
+    if (this.meters.size === 0) return none;
+    const known = this.remembered.get(endpoint)?.get(client);
+    if (known?.team === team && known) return known.cells;
+    const found = [...this.meters.values()].filter((meter) => applies(meter, endpoint, client, team));
+    const cells = found.map((meter) => cellOf(meter, client));
+    this.remember(endpoint, client, { team, cells });
+    return cells;
   }
 
-  /** Frees counters of past windows. */
+  cell(quotaId: string, key: string): Cell | undefined {
+    return this.meters.get(quotaId)?.cells.get(key);
+  }
+
+  *cells(): Generator<Cell> {
+    for (const { cells } of this.meters.values()) yield* cells.values();
+  }
+
+  /** What each quota has refused, by its name. */
+  *tallies(): Generator<readonly [string, Tally]> {
+    for (const { quota, tally } of this.meters.values()) yield [quota.name, tally];
+  }
+
+  /** A quota that the ledger does not know any more limits nothing. */
+  drop(quotaId: string): void {
+    if (this.meters.delete(quotaId)) this.forget();
+  }
+
+  /** Forgets what was not used for long. */
   sweep(nowMs: number): void {
-    for (const meter of this.meters.values()) sweep(meter, nowMs);
+    let swept = 0;
+    for (const { cells } of this.meters.values())
+      for (const [key, cell] of cells) {
+        if (cell.held > 0 || cell.queued || nowMs - cell.lastTakenMs < forgetAfterMs) continue;
+        cells.delete(key);
+        swept += 1;
+      }
+    if (swept > 0) this.forget();
   }
 
-  /** Counts worth keeping over a restart. */
-  save(nowMs: number): SavedCounter[] {
-    const rows: SavedCounter[] = [];
-    for (const { id, quota, counters } of this.meters.values()) {
-      const current = windowStartMs(quota.window, nowMs);
-      for (const [key, counter] of counters)
-        if (counter.used > 0 && counter.windowStartMs >= current)
-          rows.push({ quota_id: id, key, window_start_ms: counter.windowStartMs, used: counter.used });
-    }
-    return rows;
-  }
-
-  /** Takes saved counts back. A window that lies wholly in the future came from a wrong clock and is dropped. */
-  restore(rows: readonly SavedCounter[], nowMs: number): void {
-    for (const row of rows) {
-      const meter = this.meters.get(row.quota_id);
-      if (!meter || row.window_start_ms > nowMs + windowLengthMs(meter.quota.window)) continue;
-      const counter = meter.counters.get(row.key);
-      if (counter && counter.windowStartMs > row.window_start_ms) continue;
-      const used = counter?.windowStartMs === row.window_start_ms ? counter.used + row.used : row.used;
-      meter.counters.set(row.key, { windowStartMs: row.window_start_ms, used });
-    }
+  private remember(endpoint: string, client: string, answer: Remembered): void {
+    if (this.rememberedCount >= maxRemembered) this.forget();
+    const clients = this.remembered.get(endpoint) ?? new Map<string, Remembered>();
+    this.remembered.set(endpoint, clients);
+    clients.set(client, answer);
+    this.rememberedCount += 1;
   }
 
   private forget(): void {
     this.remembered = new Map();
     this.rememberedCount = 0;
   }
+}
+
+function cellOf({ quota, cells, tally }: Meter, client: string): Cell {
+  const key = quota.client_id === null && quota.per_client ? client : '';
+  let cell = cells.get(key);
+  if (!cell) cells.set(key, (cell = new Cell(quota, key, tally)));
+  return cell;
 }

@@ -1,8 +1,7 @@
-/** RateLimit and RateLimit-Policy of draft-ietf-httpapi-ratelimit-headers (structured fields, RFC 9651) and Retry-After. */
+/** RateLimit and RateLimit-Policy of draft-ietf-httpapi-ratelimit-headers-11 (structured fields, RFC 9651) and Retry-After. */
 import type { SnapshotQuota } from '#contracts/snapshot';
-import { remaining, resetS } from './counter.js';
-import type { Charge } from './counter.js';
-import { windowLengthMs } from './windows.js';
+import type { Cell } from './cell.js';
+import { nominalSeconds } from './windows.js';
 
 export const rateLimitHeader = 'ratelimit';
 export const rateLimitPolicyHeader = 'ratelimit-policy';
@@ -16,29 +15,51 @@ const quoted = (text: string): string =>
 
 const policies = new WeakMap<SnapshotQuota, { readonly name: string; readonly policy: string }>();
 
+function windowParameter({ window, limit, refill_per_second: refill }: SnapshotQuota): string {
+  if (window === null) return '';
+  if (window === 'bucket') return `;w=${Math.max(1, Math.ceil(limit / (refill ?? 1)))}`;
+  const seconds = nominalSeconds[window];
+  return seconds === undefined ? '' : `;w=${seconds}`;
+}
+
+/** `requests` is what the draft takes for granted. */
+const unitParameter = ({ unit }: SnapshotQuota): string =>
+  unit === 'requests' ? '' : `;qu="${unit === 'concurrency' ? 'concurrent-requests' : unit}"`;
+
 function written(quota: SnapshotQuota): { readonly name: string; readonly policy: string } {
   const known = policies.get(quota);
   if (known) return known;
   const name = quoted(quota.name);
-  const policy = `${name};q=${Math.min(quota.limit, maxInteger)};w=${windowLengthMs(quota.window) / 1_000}`;
-  const made = { name, policy };
+  const size = Math.min(quota.limit, maxInteger);
+  const made = { name, policy: `${name};q=${size}${windowParameter(quota)}${unitParameter(quota)}` };
   policies.set(quota, made);
   return made;
 }
 
-/** `"permin";q=100;w=60`, one item per quota. */
-export function rateLimitPolicy(charges: readonly Charge[]): string {
+/** What nobody has used or reserved, as far as this gateway knows. */
+export const remaining = (cell: Cell): number => Math.max(0, cell.left + cell.remaining);
+
+/** Whole seconds until more can be had, at least 1. */
+export function resetS({ quota, endsAtMs }: Cell, nowMs: number): number {
+  if (quota.window === 'bucket') return Math.max(1, Math.ceil(1 / (quota.refill_per_second ?? 1)));
+  return endsAtMs === Infinity ? 1 : Math.max(1, Math.ceil((endsAtMs - nowMs) / 1_000));
+}
+
+/** `"permin";q=100;w=60`, one item per enforced quota. */
+export function rateLimitPolicy(cells: readonly Cell[]): string {
   let text = '';
-  for (const { quota } of charges) text += (text === '' ? '' : ', ') + written(quota).policy;
+  for (const { enforced, quota } of cells)
+    if (enforced) text += (text === '' ? '' : ', ') + written(quota).policy;
   return text;
 }
 
-/** `"permin";r=50;t=30`, one item per quota. */
-export function rateLimit(charges: readonly Charge[], nowMs: number): string {
+/** `"permin";r=50;t=30`, one item per enforced quota. */
+export function rateLimit(cells: readonly Cell[], nowMs: number): string {
   let text = '';
-  for (const charge of charges) {
-    const left = Math.min(remaining(charge), maxInteger);
-    text += `${text === '' ? '' : ', '}${written(charge.quota).name};r=${left};t=${resetS(charge, nowMs)}`;
+  for (const cell of cells) {
+    if (!cell.enforced) continue;
+    const left = Math.min(remaining(cell), maxInteger);
+    text += `${text === '' ? '' : ', '}${written(cell.quota).name};r=${left};t=${resetS(cell, nowMs)}`;
   }
   return text;
 }

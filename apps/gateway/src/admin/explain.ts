@@ -1,5 +1,6 @@
 /** What would happen to a request, and why: which rule, version, replicas and quotas apply. Changes nothing and asks no node. */
 import { z } from 'zod';
+import { remaining } from '#quota/headers';
 import { cost } from '#routing/balancer';
 import { isEjected } from '#routing/outlier';
 import { resolve, stickyKey } from '#routing/resolve';
@@ -26,6 +27,7 @@ export const ExplainQuery = z.strictObject({
   endpoint: z.string(),
   pin: z.string().optional(),
   client: z.string().optional(),
+  team: z.string().optional(),
   header: pairs,
   claim: pairs,
 });
@@ -47,9 +49,15 @@ export interface Explanation {
   readonly replicas: readonly ExplainedReplica[];
   readonly quotas: readonly {
     readonly name: string;
-    readonly window: string;
+    readonly unit: string;
+    readonly window: string | null;
     readonly limit: number;
     readonly per_client: boolean;
+    readonly mode: string;
+    /** What this gateway holds of it. */
+    readonly held: number;
+    /** What nobody has used or reserved, as far as this gateway knows. */
+    readonly remaining: number;
   }[];
 }
 
@@ -109,11 +117,15 @@ export function explain(core: Core, query: ExplainQuery, nowMs: number): Explana
     split: explainSplit(endpoint),
     gated: routes.gated,
     replicas: candidates.flatMap((version) => explainReplicas(version, nowMs)),
-    quotas: core.quotas.metersFor(name, query.client ?? '').map(({ quota }) => ({
-      name: quota.name,
-      window: quota.window,
-      limit: quota.limit,
-      per_client: quota.per_client,
+    quotas: core.quotas.cellsFor(name, query.client ?? '', query.team).map((cell) => ({
+      name: cell.quota.name,
+      unit: cell.quota.unit,
+      window: cell.quota.window,
+      limit: cell.quota.limit,
+      per_client: cell.quota.per_client,
+      mode: cell.quota.mode,
+      held: cell.held,
+      remaining: remaining(cell),
     })),
   };
 }

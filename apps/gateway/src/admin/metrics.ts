@@ -98,6 +98,23 @@ function addClientCounter(core: Core, registry: Registry): void {
   });
 }
 
+function addQuotaCounter(core: Core, registry: Registry): void {
+  const counter = new Counter({
+    name: 'sluice_gateway_quota_denied_total',
+    help: 'Refused by a quota; shadow: would have been; unavailable: without the registry nobody could say',
+    labelNames: ['quota', 'reason'],
+    registers: [registry],
+    collect() {
+      counter.reset();
+      for (const [quota, { denied, unavailable, shadowDenied }] of core.quotas.tallies()) {
+        counter.inc({ quota, reason: 'exhausted' }, denied);
+        counter.inc({ quota, reason: 'unavailable' }, unavailable);
+        counter.inc({ quota, reason: 'shadow' }, shadowDenied);
+      }
+    },
+  });
+}
+
 function addTotal(registry: Registry, name: string, help: string, read: () => number): void {
   const counter = new Counter({
     name,
@@ -114,6 +131,21 @@ function addGauge(registry: Registry, name: string, help: string, read: () => nu
   const gauge: Gauge = new Gauge({ name, help, registers: [registry], collect: () => gauge.set(read()) });
 }
 
+function addLeaseMetrics(core: Core, registry: Registry): void {
+  addTotal(
+    registry,
+    'sluice_gateway_quota_lease_calls_total',
+    'Lease calls that the registry answered',
+    () => core.leases.answered,
+  );
+  addGauge(
+    registry,
+    'sluice_gateway_quota_ledger_reachable',
+    '1 while the registry answers lease calls, else 0: then the outage policy of each quota holds',
+    () => (core.leases.unreachable ? 0 : 1),
+  );
+}
+
 /** All metrics of one gateway. */
 export function createMetrics(core: Core): Registry {
   const registry = new Registry();
@@ -121,6 +153,8 @@ export function createMetrics(core: Core): Registry {
   collectDefaultMetrics({ register: registry });
   addRequestCounter(core, registry);
   addClientCounter(core, registry);
+  addQuotaCounter(core, registry);
+  addLeaseMetrics(core, registry);
   for (const part of ['latency', 'gateway', 'node'] as const)
     registry.registerMetric(new LatencyHistogram(core, part));
   addTotal(

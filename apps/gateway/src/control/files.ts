@@ -1,13 +1,9 @@
-/**
- * What a gateway keeps on disk: the last good snapshot, its own credential, and the quota counts. Each file is replaced whole
- * and carries a checksum; a damaged one counts as absent.
- */
+/** What a gateway keeps on disk: the last good snapshot and its own credential. Each file is replaced whole and carries a checksum; a damaged one counts as absent. */
 import { createHash } from 'node:crypto';
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { Snapshot } from '#contracts/snapshot';
-import { SavedCounter } from '#quota/book';
 import type { Logger } from '#platform/logger';
 import { SavedSpool } from './usage-spool.js';
 
@@ -85,7 +81,6 @@ export interface GatewayFiles {
   readonly usage: StateFile<typeof SavedSpool>;
   readonly snapshot: StateFile<typeof Snapshot>;
   readonly credential: StateFile<typeof SavedCredential>;
-  readonly counters: StateFile<z.ZodArray<typeof SavedCounter>>;
 }
 
 export async function openFiles(folder: string, logger: Logger): Promise<GatewayFiles> {
@@ -96,6 +91,5 @@ export async function openFiles(folder: string, logger: Logger): Promise<Gateway
     usage: file('usage.json', SavedSpool),
     snapshot: file('snapshot.json', Snapshot),
     credential: file('credential.json', SavedCredential),
-    counters: file('quota-counters.json', z.array(SavedCounter)),
   };
 }

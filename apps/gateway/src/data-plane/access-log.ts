@@ -1,6 +1,6 @@
 /** Which requests are logged, and what is told of them. Nothing of a caller's headers is told but ids that were checked. */
-import { errorTable } from '#contracts/errors';
 import type { Exchange } from './exchange.js';
+import { isServerFault } from './outcome-code.js';
 import type { OutcomeCode } from './outcome-code.js';
 
 /** One line of the log. */
@@ -22,12 +22,6 @@ export interface AccessEntry {
 const traceparent = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
 
 const rounded = (ms: number): number => Math.round(ms * 1_000) / 1_000;
-
-/** Whether gateway or node, not the caller, is to blame. */
-function isServerFault(code: OutcomeCode): boolean {
-  if (code === 'OK' || code === 'CALLER_LEFT' || code === 'UPSTREAM_4XX') return false;
-  return code === 'UPSTREAM_5XX' || errorTable[code].status >= 500;
-}
 
 function entryOf(exchange: Exchange, code: OutcomeCode, endedMs: number): AccessEntry {
   const { req, res, route, identity, version, replica, arrivedMs, sentMs, answeredMs } = exchange;

@@ -1,10 +1,17 @@
 /** What happened, counted and, if the sample falls on it, logged. Called once for each exchange, when its response is over or its caller is gone. */
+import { settle } from './admit.js';
 import { sizeOf } from './body.js';
 import type { Exchange } from './exchange.js';
+import { isServerFault } from './outcome-code.js';
+import type { OutcomeCode } from './outcome-code.js';
 import { isPrediction } from './routes.js';
 import type { AccessLog } from './access-log.js';
 import type { TrafficCounters } from './traffic-counters.js';
 import type { UsageMeter } from './usage-meter.js';
+
+/** Whether quota is given back: no node got the request, or one failed. A deadline that passed has cost the node its work. */
+const isFree = (exchange: Exchange, outcome: OutcomeCode): boolean =>
+  exchange.sentMs === 0 || (isServerFault(outcome) && outcome !== 'DEADLINE_EXCEEDED');
 
 export function account(
   exchange: Exchange,
@@ -34,5 +41,6 @@ export function account(
     const nodeMs = answeredMs > 0 ? answeredMs - sentMs : 0;
     usage.add(used, Date.now(), sizeOf(exchange.body), exchange.answerBytes, nodeMs);
   }
+  settle(exchange, isFree(exchange, outcome));
   accessLog?.note(exchange, outcome, endedMs);
 }

@@ -4,6 +4,7 @@
  */
 import type { Snapshot } from '#contracts/snapshot';
 import { QuotaBook } from '#quota/book';
+import { LeaseDesk } from '#quota/lease-desk';
 import { RetryBudget } from '#routing/retry-budget';
 import type { Logger } from '#platform/logger';
 import type { AccessLog } from './access-log.js';
@@ -28,14 +29,13 @@ export class Core {
   table: RoutingTable | undefined;
   /** When the table was last known to be the registry's. */
   freshAtMs = 0;
-  /** Called once, right after the first table is in place. */
-  onFirstTable: (() => void) | undefined;
   draining = false;
   accessLog: AccessLog | undefined;
   inFlight = 0;
   readonly counters = new TrafficCounters();
   readonly usage = new UsageMeter();
   readonly quotas = new QuotaBook();
+  readonly leases = new LeaseDesk(this.quotas);
   readonly retryBudget = new RetryBudget();
   readonly upstreams: Upstreams;
   readonly random = Math.random;
@@ -76,9 +76,7 @@ export class Core {
     this.table = this.upstreams.rebuild(performance.now(), (replica) =>
       compileTable(snapshot, authenticator, this.counters, replica),
     );
-    this.quotas.replace(snapshot.quotas);
+    this.leases.refresh(this.quotas.replace(snapshot.quotas));
     this.counters.keepOnly(this.table.endpoints);
-    this.onFirstTable?.();
-    this.onFirstTable = undefined;
   }
 }

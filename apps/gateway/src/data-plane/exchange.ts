@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { sluiceHeaders } from '#contracts/oip';
-import type { Charge } from '#quota/counter';
+import type { Cell } from '#quota/cell';
 import type { Identity } from './authenticate.js';
 import type { Body } from './body.js';
 import type { OutcomeCode } from './outcome-code.js';
@@ -11,7 +11,7 @@ import type { TableEndpoint, TableVersion } from './routing-table.js';
 import type { Replica } from './upstreams.js';
 
 const saneRequestId = /^[\w.:@/+=-]{1,128}$/;
-const noCharges: readonly Charge[] = [];
+const noCells: readonly Cell[] = [];
 
 /** The caller's request id when it is a sane one, else a new one. Not a UUIDv7: Node keeps randomness in stock for these only. */
 export function requestIdOf(req: IncomingMessage): string {
@@ -26,7 +26,10 @@ export class Exchange {
   identity: Identity | undefined;
   endpoint: TableEndpoint | undefined;
   version: TableVersion | undefined;
-  charges: readonly Charge[] = noCharges;
+  /** Of the quotas that apply. */
+  quotaCells: readonly Cell[] = noCells;
+  /** When they were charged; 0 while they are not. */
+  chargedAtMs = 0;
   outcome: OutcomeCode = 'OK';
   /** Whose answer the caller gets. */
   replica: Replica | undefined;

@@ -13,3 +13,9 @@ export function outcomeOf(status: number, code: string | string[] | undefined): 
   if (typeof code === 'string' && isErrorCode(code)) return code;
   return status < 500 ? 'UPSTREAM_4XX' : 'UPSTREAM_5XX';
 }
+
+/** Whether gateway or node, not the caller, is to blame. */
+export function isServerFault(code: OutcomeCode): boolean {
+  if (code === 'OK' || code === 'CALLER_LEFT' || code === 'UPSTREAM_4XX') return false;
+  return code === 'UPSTREAM_5XX' || errorTable[code].status >= 500;
+}

@@ -44,11 +44,15 @@ export function identified(
     if (!exchange.res.destroyed) then(who, table);
   };
   if (!(found instanceof Promise)) return proceed(found);
-  found.then(proceed).catch((error: unknown) => {
+  found.then(proceed).catch(failed(core, exchange));
+}
+
+const failed =
+  (core: Core, exchange: Exchange) =>
+  (error: unknown): void => {
     core.logger.error({ err: error, request_id: exchange.requestId }, 'request failed');
     refuse(exchange, core, refusal('INTERNAL', 'The gateway failed. Try again.'));
-  });
-}
+  };
 
 /** A request to an endpoint. */
 export function serve(core: Core, exchange: Exchange): void {
@@ -63,18 +67,24 @@ export function serve(core: Core, exchange: Exchange): void {
     if (forbidden) return refuse(exchange, core, forbidden);
     if (route.operation === 'status') return answerStatus(core, exchange, table);
     if (route.operation === 'stats') return answerEndpointStatistics(core, exchange, table);
-    const version = admitted(core, exchange, identity, table);
-    if ('code' in version) refuse(exchange, core, version);
-    else forward(core, exchange, version);
+    const version = routed(core, exchange, identity, table);
+    if ('code' in version) return refuse(exchange, core, version);
+    if (!isPrediction(route.operation)) return forward(core, exchange, version);
+    const proceed = (refused: Refusal | undefined): void => {
+      if (refused) refuse(exchange, core, refused);
+      else if (!exchange.res.destroyed) forward(core, exchange, version);
+    };
+    const admission = admit(exchange, core, identity);
+    if (admission instanceof Promise) admission.then(proceed).catch(failed(core, exchange));
+    else proceed(admission);
   });
 }
 
-function admitted(core: Core, exchange: Exchange, identity: Identity, table: RoutingTable) {
+function routed(core: Core, exchange: Exchange, identity: Identity, table: RoutingTable) {
   const { route, req } = exchange;
   const version = resolve(exchange, table, identity.claims, core.random);
   if ('code' in version || !isPrediction(route.operation)) return version;
   const length = announcedLength(req);
   const { maxBodyBytes } = core.settings;
-  if (length !== undefined && length > maxBodyBytes) return tooLarge(maxBodyBytes);
-  return admit(exchange, core.quotas, identity.client, Date.now()) ?? version;
+  return length !== undefined && length > maxBodyBytes ? tooLarge(maxBodyBytes) : version;
 }

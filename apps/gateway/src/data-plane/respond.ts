@@ -28,7 +28,7 @@ export function readAway(req: IncomingMessage): void {
 function pushOwn(fields: string[], exchange: Exchange, core: Core): void {
   fields.push(sluiceHeaders.requestId, exchange.requestId);
   if (exchange.version) fields.push(sluiceHeaders.version, exchange.version.label);
-  pushRateLimit(fields, exchange, Date.now());
+  pushRateLimit(fields, exchange);
   if (core.draining) fields.push('connection', 'close');
 }
 

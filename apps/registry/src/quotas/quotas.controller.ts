@@ -1,4 +1,4 @@
-import type { Quota } from '#contracts/clients';
+import type { LeaseAnswer, Quota, QuotaExplanation } from '#contracts/quotas';
 import type { Page } from '#contracts/common';
 import type { RouteInput } from '#contracts/route';
 import { routes } from '#contracts/routes';
@@ -6,13 +6,19 @@ import { Controller } from '@nestjs/common';
 import { Caller } from '../http/caller.js';
 import { Input } from '../http/input.decorator.js';
 import { Route } from '../http/route.decorator.js';
+import { QuotaExplainer } from './quota-explainer.service.js';
+import { QuotaLedger } from './quota-ledger.service.js';
 import { QuotasService } from './quotas.service.js';
 
 type R = typeof routes.quotas;
 
 @Controller()
 export class QuotasController {
-  constructor(private readonly quotas: QuotasService) {}
+  constructor(
+    private readonly quotas: QuotasService,
+    private readonly ledger: QuotaLedger,
+    private readonly explainer: QuotaExplainer,
+  ) {}
 
   @Route(routes.quotas.create)
   create(@Input() { body }: RouteInput<R['create']>, @Caller() caller: Caller): Promise<Quota> {
@@ -32,5 +38,25 @@ export class QuotasController {
   @Route(routes.quotas.remove)
   remove(@Input() { params }: RouteInput<R['remove']>, @Caller() caller: Caller): Promise<void> {
     return this.quotas.remove(params.quota_id, caller);
+  }
+
+  @Route(routes.quotas.reset)
+  reset(@Input() { params }: RouteInput<R['reset']>, @Caller() caller: Caller): Promise<Quota> {
+    return this.quotas.reset(params.quota_id, caller);
+  }
+
+  @Route(routes.quotas.lease)
+  lease(@Input() { body }: RouteInput<R['lease']>, @Caller() caller: Caller): Promise<LeaseAnswer> {
+    return this.ledger.lease(body, caller.subject);
+  }
+
+  @Route(routes.quotas.grant)
+  grant(@Input() { params, body }: RouteInput<R['grant']>, @Caller() caller: Caller): Promise<Quota> {
+    return this.quotas.grant(params.quota_id, body, caller);
+  }
+
+  @Route(routes.quotas.explain)
+  explain(@Input() { query }: RouteInput<R['explain']>): Promise<QuotaExplanation> {
+    return this.explainer.explain(query);
   }
 }

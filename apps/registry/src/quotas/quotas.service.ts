@@ -1,10 +1,11 @@
 /** Quotas: what a client, an endpoint or everybody may use. Gateways learn of each change by the snapshot. */
-import type { CreateQuota, ListQuotas, Quota, UpdateQuota } from '#contracts/clients';
+import type { CreateQuota, GrantQuota, ListQuotas, Quota, UpdateQuota } from '#contracts/quotas';
 import type { Page } from '#contracts/common';
-import { QuotaEntity } from '#database/entities/client.entity';
+import { QuotaEntity, QuotaWindowEntity } from '#database/entities/quota.entity';
 import { Transactions } from '#database/transactions';
 import type { WriteContext } from '#database/transactions';
 import { SluiceError } from '#platform/errors';
+import { advance, emptyRow } from '#quota/ledger';
 import { Injectable } from '@nestjs/common';
 import { DataSource, MoreThan } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
@@ -12,6 +13,7 @@ import { z } from 'zod';
 import type { Caller } from '../http/caller.js';
 import { decodePageToken, toPage } from '../http/page.js';
 import { violatedConstraint } from '../http/violations.js';
+import { lockCounts, nameOf, readRules, writeCounts } from './ledger-store.js';
 import { toQuota } from './quotas.mapper.js';
 
 const PageKey = z.tuple([z.uuid()]);
@@ -25,7 +27,14 @@ export class QuotasService {
 
   create(input: z.output<typeof CreateQuota>, caller: Caller): Promise<Quota> {
     const now = new Date();
-    const row: QuotaEntity = { id: uuidv7(), ...input, created_at: now, updated_at: now };
+    const row: QuotaEntity = {
+      id: uuidv7(),
+      ...input,
+      outage: input.outage ?? usualOutage(input.window),
+      revision: 1,
+      created_at: now,
+      updated_at: now,
+    };
     return this.transactions.write(caller, async (tx) => {
       await tx.manager.insert(QuotaEntity, row).catch((error: unknown) => {
         throw refusalOf(error, row) ?? error;
@@ -41,6 +50,7 @@ export class QuotasService {
     const rows = await this.dataSource.getRepository(QuotaEntity).find({
       where: {
         ...(after ? { id: MoreThan(after[0]) } : {}),
+        ...(query.team === undefined ? {} : { team: query.team }),
         ...(query.client_id === undefined ? {} : { client_id: query.client_id }),
         ...(query.endpoint === undefined ? {} : { endpoint: query.endpoint }),
       },
@@ -50,16 +60,48 @@ export class QuotasService {
     return toPage(rows.map(toQuota), query.page_size, (quota) => [quota.id]);
   }
 
-  update(id: string, { limit }: z.output<typeof UpdateQuota>, caller: Caller): Promise<Quota> {
+  update(id: string, input: z.output<typeof UpdateQuota>, caller: Caller): Promise<Quota> {
     return this.transactions.write(caller, async (tx) => {
       const row = await lockQuota(tx, id);
-      if (row.limit === limit) return toQuota(row);
       const before = toQuota(row);
-      row.limit = limit;
-      row.updated_at = new Date();
-      const after = toQuota(await tx.manager.save(row));
+      const { limit = row.limit, mode = row.mode, outage = row.outage } = input;
+      if (limit === row.limit && mode === row.mode && outage === row.outage) return before;
+      const after = await saveChanged(tx, Object.assign(row, { limit, mode, outage }));
       await tx.audit({ action: 'quota.update', subject: subjectOf(row), before, after });
-      tx.routingChanged();
+      return after;
+    });
+  }
+
+  /** Forgets what was used. What gateways hold stays counted, so that not even now more than the limit is admitted. */
+  reset(id: string, caller: Caller): Promise<Quota> {
+    return this.transactions.write(caller, async (tx) => {
+      const row = await lockQuota(tx, id);
+      const before = toQuota(row);
+      await tx.manager.update(QuotaWindowEntity, { quota_id: id }, { used: 0 });
+      const after = await saveChanged(tx, row);
+      await tx.audit({ action: 'quota.reset', subject: subjectOf(row), before, after });
+      return after;
+    });
+  }
+
+  /** Lets one count use more in the window of the moment. */
+  grant(id: string, input: z.output<typeof GrantQuota>, caller: Caller): Promise<Quota> {
+    return this.transactions.write(caller, async (tx) => {
+      const row = await lockQuota(tx, id);
+      const before = toQuota(row);
+      const count = { quota_id: id, key: keyOf(row, input.client_id) };
+      const rule = (await readRules(tx.manager, [id])).get(id);
+      const last = (await lockCounts(tx.manager, [count])).get(nameOf(count)) ?? emptyRow;
+      if (!rule) throw new Error(`the rule of quota ${id} cannot be read`);
+      const now = advance(last, rule, rule.nowMs);
+      await writeCounts(tx.manager, [{ ...count, ...now, used: now.used - input.amount }]);
+      const after = await saveChanged(tx, row);
+      await tx.audit({
+        action: 'quota.grant',
+        subject: subjectOf(row),
+        before,
+        after: { ...after, grant: input },
+      });
       return after;
     });
   }
@@ -74,6 +116,28 @@ export class QuotasService {
   }
 }
 
+/** The new revision tells gateways to give back what they hold and to ask anew. */
+async function saveChanged(tx: WriteContext, row: QuotaEntity): Promise<Quota> {
+  row.revision += 1;
+  row.updated_at = new Date();
+  tx.routingChanged();
+  return toQuota(await tx.manager.save(row));
+}
+
+/** @throws SluiceError INVALID_REQUEST when it is not clear whose count is meant */
+function keyOf({ client_id, per_client }: QuotaEntity, client: string | undefined): string {
+  const isApart = client_id === null && per_client;
+  if (isApart === (client !== undefined)) return client ?? '';
+  throw new SluiceError(
+    'INVALID_REQUEST',
+    isApart ? 'Each client is counted apart: name one.' : 'This quota has one count: name no client.',
+  );
+}
+
+/** What holds without the registry when nobody said so: long windows are budgets, short ones protect capacity. */
+const usualOutage = (window: Quota['window']): Quota['outage'] =>
+  window === 'day' || window === 'month' ? 'deny' : 'local_share';
+
 async function lockQuota({ manager }: WriteContext, id: string): Promise<QuotaEntity> {
   const row = await manager.findOne(QuotaEntity, { where: { id }, lock: { mode: 'pessimistic_write' } });
   if (!row) throw new SluiceError('QUOTA_NOT_FOUND', `There is no quota ${id}.`);
@@ -87,6 +151,8 @@ function refusalOf(error: unknown, row: QuotaEntity): SluiceError | undefined {
   const constraint = violatedConstraint(error);
   if (constraint === 'quotas_name_key')
     return new SluiceError('ALREADY_EXISTS', `There is a quota ${row.name} already.`);
+  if (constraint === 'quotas_team_fkey')
+    return new SluiceError('TEAM_NOT_FOUND', `There is no team ${row.team ?? ''}.`);
   if (constraint === 'quotas_client_fkey')
     return new SluiceError('CLIENT_NOT_FOUND', `There is no client ${row.client_id ?? ''}.`);
   if (constraint === 'quotas_endpoint_fkey')

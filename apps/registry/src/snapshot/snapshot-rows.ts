@@ -117,5 +117,6 @@ const readEndpoints = (manager: EntityManager): Promise<SnapshotEndpoint[]> =>
 
 const readQuotas = (manager: EntityManager): Promise<SnapshotQuota[]> =>
   manager.query<SnapshotQuota[]>(
-    'SELECT id, name, client_id, endpoint, "window", "limit"::float8, per_client FROM quotas ORDER BY id',
+    `SELECT id, name, team, client_id, endpoint, unit, "window", "limit"::float8, refill_per_second, per_client, mode,
+       outage, revision FROM quotas ORDER BY id`,
   );

@@ -1,7 +1,6 @@
-import type { AuditEntry, Jwk, Quota } from '#contracts/clients';
+import type { AuditEntry, Jwk } from '#contracts/clients';
 import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn, Unique } from 'typeorm';
-import { bigint, instant, json, nullableInstant, nullableJson } from '../columns.js';
-import { EndpointEntity } from './endpoint.entity.js';
+import { instant, json, nullableInstant, nullableJson } from '../columns.js';
 import { TeamEntity } from './team.entity.js';
 
 /** A replaced secret that still works for a while. */
@@ -61,35 +60,6 @@ export class SigningKeyEntity {
   /** Signs nothing any more; still published until its last token has ended. */
   @Column(nullableInstant)
   retired_at!: Date | null;
-}
-
-@Entity('quotas')
-@Unique('quotas_name_key', ['name'])
-@Index('quotas_client_idx', ['client_id'])
-@Index('quotas_endpoint_idx', ['endpoint'])
-@Check('quotas_window_check', `"window" IN ('minute', 'day')`)
-@Check('quotas_limit_check', '"limit" >= 0')
-@ForeignKey(() => ClientEntity, ['client_id'], ['client_id'], { name: 'quotas_client_fkey' })
-@ForeignKey(() => EndpointEntity, ['endpoint'], ['name'], { name: 'quotas_endpoint_fkey' })
-export class QuotaEntity {
-  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'quotas_pkey' })
-  id!: string;
-  @Column('text')
-  name!: string;
-  @Column('text', { nullable: true })
-  client_id!: string | null;
-  @Column('text', { nullable: true })
-  endpoint!: string | null;
-  @Column('text')
-  window!: Quota['window'];
-  @Column(bigint)
-  limit!: number;
-  @Column('boolean', { default: true })
-  per_client!: boolean;
-  @Column(instant)
-  created_at!: Date;
-  @Column(instant)
-  updated_at!: Date;
 }
 
 /** Written in the transaction of the change itself, never changed after. UUIDv7 ids are in the order of time. */

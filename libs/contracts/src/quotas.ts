@@ -1,0 +1,155 @@
+/** Quotas, and the leases by which gateways spend them. */
+import { z } from 'zod';
+import { Id, Name, Timestamp, pageOf, pageQuery } from './common.js';
+import { TeamName } from './teams.js';
+
+export const QuotaUnit = z.enum(['requests', 'concurrency']);
+export type QuotaUnit = z.infer<typeof QuotaUnit>;
+
+/** `second`, `minute` and `hour` begin in UTC, `day` and `month` on the calendar of the team; a `bucket` refills all the time. */
+export const QuotaWindow = z.enum(['second', 'minute', 'hour', 'day', 'month', 'bucket']);
+export type QuotaWindow = z.infer<typeof QuotaWindow>;
+
+const Mode = z.enum(['enforce', 'shadow']).describe('shadow: counts and reports, refuses nobody');
+const Outage = z
+  .enum(['deny', 'local_share', 'open'])
+  .describe('Without the registry, once the leases are spent: refuse, admit limit / gateways, or admit all');
+const Limit = z.int().min(0).max(9_007_199_254_740_991);
+const ClientId = z.string().max(255);
+
+export const QuotaParams = z.object({ quota_id: Id });
+
+/** A limit on what everybody, a team or a client may use. */
+export const Quota = z
+  .object({
+    id: Id,
+    name: z.string().describe('Short; shown in the RateLimit headers'),
+    team: TeamName.nullable().describe('null: every team'),
+    client_id: z.string().nullable().describe('null: every client'),
+    endpoint: Name.nullable().describe('null: all endpoints together'),
+    unit: QuotaUnit,
+    window: QuotaWindow.nullable().describe('null: at any one time, for concurrency'),
+    limit: z.int().min(0).describe('Of a bucket: its size'),
+    refill_per_second: z.number().nullable().describe('Of a bucket'),
+    per_client: z.boolean().describe('Count each client apart, or all together'),
+    mode: Mode,
+    outage: Outage,
+    revision: z.int().describe('Grows with each change, grant and reset'),
+    created_at: Timestamp,
+    updated_at: Timestamp,
+  })
+  .meta({ id: 'Quota' });
+export type Quota = z.infer<typeof Quota>;
+
+export const CreateQuota = z
+  .strictObject({
+    name: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'must be a short lower-case word'),
+    team: TeamName.nullable().default(null),
+    client_id: ClientId.nullable().default(null),
+    endpoint: Name.nullable().default(null),
+    unit: QuotaUnit.default('requests'),
+    window: QuotaWindow.nullable().default(null),
+    limit: Limit,
+    refill_per_second: z.number().positive().max(1e9).nullable().default(null),
+    per_client: z.boolean().default(true),
+    mode: Mode.default('enforce'),
+    outage: Outage.optional().describe('Default: deny for day and month, else local_share'),
+  })
+  .refine(({ unit, window }) => (unit === 'concurrency') === (window === null), {
+    path: ['window'],
+    error: 'must be given, except for concurrency, which has none',
+  })
+  .refine(({ window, refill_per_second }) => (window === 'bucket') === (refill_per_second !== null), {
+    path: ['refill_per_second'],
+    error: 'must be given for a bucket, and only for a bucket',
+  })
+  .refine(({ team, client_id }) => team === null || client_id === null, {
+    path: ['team'],
+    error: 'must not be given with client_id: a client belongs to one team',
+  });
+
+export const UpdateQuota = z.strictObject({
+  limit: Limit.optional(),
+  mode: Mode.optional(),
+  outage: Outage.optional(),
+});
+export const GrantQuota = z.strictObject({
+  amount: Limit.min(1).describe('On top of the limit, in the window of the moment only'),
+  client_id: ClientId.optional().describe('Whose count, when each client is counted apart'),
+});
+export const ExplainQuotas = z.strictObject({ client_id: ClientId, endpoint: Name.optional() });
+
+/** How a limit stands for one caller. */
+export const QuotaStanding = z.object({
+  quota: Quota,
+  state: z
+    .enum(['open', 'reserved', 'exhausted'])
+    .describe('reserved: what is left is in the hands of gateways; exhausted: all of it is used'),
+  used: z.int().describe('Less than 0 after an extra grant'),
+  reserved: z.int().describe('Held by gateways and not reported as used'),
+  left: z.int(),
+  resets_at: Timestamp.nullable().describe('null: refills all the time, or frees when requests end'),
+});
+export const QuotaExplanation = z
+  .object({
+    client_id: z.string(),
+    team: TeamName,
+    denied_by: z.array(z.string()).describe('Names of enforced quotas that are exhausted'),
+    quotas: z.array(QuotaStanding),
+  })
+  .meta({ id: 'QuotaExplanation' });
+export type QuotaExplanation = z.infer<typeof QuotaExplanation>;
+
+export const ListQuotas = z.strictObject({
+  ...pageQuery,
+  team: TeamName.optional(),
+  client_id: ClientId.optional(),
+  endpoint: Name.optional(),
+});
+export const QuotaPage = pageOf(Quota);
+
+const Count = z.int().min(0).max(9_007_199_254_740_991);
+
+/** What a gateway did with the block of one limit that it holds, and how much more it wants. */
+export const LeaseItem = z.strictObject({
+  quota_id: Id,
+  key: ClientId.describe('The client, when each client is counted apart'),
+  window_start: z.number().describe('Of the window that the block belongs to, in ms; 0 without windows'),
+  held: Count.describe('What the gateway believes to hold before this report'),
+  spent: Count.describe('Of that, used up for good'),
+  released: Count.describe('Of that, given back'),
+  need: Count.describe('For requests that wait'),
+  want: Count.describe('For requests to come; shrinks near the limit'),
+});
+export type LeaseItem = z.infer<typeof LeaseItem>;
+
+export const maxLeaseItems = 1_000;
+
+export const LeaseCall = z.strictObject({
+  holder: Id.describe('Made up by each gateway process at its start: a new process holds nothing'),
+  sequence: z.int().min(1).describe('Grows with each call; the same call sent again gets the same answer'),
+  hold_ms: z.int().min(0).describe('The longest that a request of this gateway can last'),
+  items: z.array(LeaseItem).max(maxLeaseItems),
+});
+export type LeaseCall = z.infer<typeof LeaseCall>;
+
+export const LeaseGrant = z.object({
+  quota_id: Id,
+  key: z.string(),
+  window_start: z.number(),
+  ends_in_ms: z.number().nullable().describe('Until the window ends; null without windows'),
+  granted: Count,
+  lost: z.boolean().describe('The block had expired: what the gateway believed to hold is gone'),
+  left: Count.describe('Neither used nor in the hands of any gateway'),
+  elsewhere: Count.describe('In the hands of other gateways'),
+});
+export type LeaseGrant = z.infer<typeof LeaseGrant>;
+
+export const LeaseAnswer = z
+  .object({
+    lease_ms: z.int().describe('How long blocks may be spent, from before the call was sent'),
+    gateways: z.int().min(1).describe('How many hold leases'),
+    grants: z.array(LeaseGrant).describe('No grant: there is no such quota any more'),
+  })
+  .meta({ id: 'LeaseAnswer' });
+export type LeaseAnswer = z.infer<typeof LeaseAnswer>;

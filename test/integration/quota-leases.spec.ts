@@ -1,0 +1,246 @@
+/** The ledger on a real database: what gateways are granted, whatever they report, and several of them spending at once. */
+import { v7 as uuidv7 } from 'uuid';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { SluiceClient } from '#client/client';
+import type { LeaseItem, Quota } from '#contracts/quotas';
+import { createLogger } from '#platform/logger';
+import { QuotaBook } from '#quota/book';
+import { oneRequest } from '#quota/cell';
+import { LeaseDesk, settleAll } from '#quota/lease-desk';
+import { LeaseLink } from '../../apps/gateway/src/control/lease-link.js';
+import { QuotaSweeper } from '../../apps/registry/src/quotas/quota-sweeper.js';
+import { gatewayJoinToken, startRegistry } from '../support/registry.js';
+import type { TestRegistry } from '../support/registry.js';
+
+let registry: TestRegistry;
+let gateway: SluiceClient;
+
+async function joinGateway(name: string): Promise<SluiceClient> {
+  const body = { name, program_version: '0.1.0' };
+  const { credential } = await registry.clientWith(gatewayJoinToken).gateways.register({ body });
+  return registry.clientWith(credential);
+}
+
+beforeAll(async () => {
+  registry = await startRegistry();
+  gateway = await joinGateway('one');
+});
+afterAll(() => registry.close());
+beforeEach(() => registry.dataSource.query('TRUNCATE quotas, quota_holders CASCADE'));
+
+const makeQuota = (over: object = {}): Promise<Quota> =>
+  registry.admin.quotas.create({
+    body: { name: 'shared', window: 'day', limit: 1_000, per_client: false, ...over },
+  });
+const itemOf = (quota: Quota, over: Partial<LeaseItem> = {}): LeaseItem => ({
+  quota_id: quota.id,
+  key: '',
+  window_start: 0,
+  held: 0,
+  spent: 0,
+  released: 0,
+  need: 0,
+  want: 0,
+  ...over,
+});
+const callOf = (holder: string, sequence: number, ...items: LeaseItem[]) => ({
+  body: { holder, sequence, hold_ms: 1_000, items },
+});
+
+describe('lease calls', () => {
+  it('grant half of what is left for later, all of it to those who wait, and never more', async () => {
+    const quota = await makeQuota();
+    const holder = uuidv7();
+    const first = await gateway.quotas.lease(callOf(holder, 1, itemOf(quota, { want: 5_000 })));
+    expect(first.grants).toMatchObject([{ granted: 500, left: 500, elsewhere: 0, lost: false }]);
+    const second = await gateway.quotas.lease(callOf(uuidv7(), 1, itemOf(quota, { need: 700 })));
+    expect(second.grants).toMatchObject([{ granted: 500, left: 0, elsewhere: 500 }]);
+    expect(second.gateways).toBe(2);
+  });
+
+  it('answer the same call twice in the same way, and refuse one that was overtaken', async () => {
+    const quota = await makeQuota();
+    const holder = uuidv7();
+    const call = callOf(holder, 1, itemOf(quota, { need: 10 }));
+    const answer = await gateway.quotas.lease(call);
+    expect(await gateway.quotas.lease(call)).toEqual(answer);
+    const window = answer.grants[0]?.window_start ?? 0;
+    const report = itemOf(quota, { window_start: window, held: 10, spent: 4, released: 6 });
+    const later = await gateway.quotas.lease(callOf(holder, 2, report));
+    expect(later.grants).toMatchObject([{ left: 996, elsewhere: 0 }]);
+    await expect(gateway.quotas.lease(call)).rejects.toMatchObject({ code: 'LEASE_LOST' });
+    const other = await joinGateway('two');
+    await expect(other.quotas.lease(callOf(holder, 3))).rejects.toMatchObject({ code: 'LEASE_LOST' });
+  });
+
+  it('believe no report that gives back more than was granted', async () => {
+    const quota = await makeQuota({ limit: 10 });
+    const holder = uuidv7();
+    const { grants } = await gateway.quotas.lease(callOf(holder, 1, itemOf(quota, { need: 4 })));
+    const window = grants[0]?.window_start ?? 0;
+    const lie = itemOf(quota, { window_start: window, held: 4, spent: 1, released: 1_000, need: 1_000 });
+    expect((await gateway.quotas.lease(callOf(holder, 2, lie))).grants).toMatchObject([{ granted: 9 }]);
+    const stranger = itemOf(quota, { window_start: window, held: 50, released: 50, need: 1 });
+    const answer = await gateway.quotas.lease(callOf(uuidv7(), 1, stranger));
+    expect(answer.grants).toMatchObject([{ granted: 0, lost: true }]);
+  });
+
+  it('need the scope of a gateway', async () => {
+    const lease = registry.admin.quotas.lease(callOf(uuidv7(), 1));
+    await expect(lease).rejects.toMatchObject({ status: 403 });
+  });
+
+  it('leave out quotas that are gone', async () => {
+    const quota = await makeQuota();
+    await registry.admin.quotas.remove({ params: { quota_id: quota.id } });
+    const answer = await gateway.quotas.lease(callOf(uuidv7(), 1, itemOf(quota, { need: 1 })));
+    expect(answer.grants).toEqual([]);
+  });
+});
+
+describe('leases of gateways that were killed', () => {
+  const expire = async (): Promise<void> => {
+    await registry.dataSource.query(`UPDATE quota_leases SET expires_at = now() - interval '1 second'`);
+    await registry.app.get(QuotaSweeper).sweep();
+  };
+
+  it('count as used, and what their holder still reports is not heard', async () => {
+    const quota = await makeQuota({ limit: 10 });
+    const holder = uuidv7();
+    const { grants } = await gateway.quotas.lease(callOf(holder, 1, itemOf(quota, { need: 6 })));
+    await expire();
+    const window = grants[0]?.window_start ?? 0;
+    const late = itemOf(quota, { window_start: window, held: 6, spent: 1, released: 5, need: 10 });
+    const answer = await gateway.quotas.lease(callOf(holder, 2, late));
+    expect(answer.grants).toMatchObject([{ granted: 4, left: 0, lost: true }]);
+  });
+
+  it('are free again when they were for requests at a time', async () => {
+    const quota = await makeQuota({ limit: 10, unit: 'concurrency', window: null });
+    await gateway.quotas.lease(callOf(uuidv7(), 1, itemOf(quota, { need: 10 })));
+    await expire();
+    const answer = await gateway.quotas.lease(callOf(uuidv7(), 1, itemOf(quota, { need: 10 })));
+    expect(answer.grants).toMatchObject([{ granted: 10 }]);
+  });
+});
+
+describe('a reset', () => {
+  it('frees what was used, but not what gateways hold', async () => {
+    const quota = await makeQuota({ limit: 10 });
+    const holder = uuidv7();
+    const { grants } = await gateway.quotas.lease(callOf(holder, 1, itemOf(quota, { need: 10 })));
+    const window = grants[0]?.window_start ?? 0;
+    await gateway.quotas.lease(
+      callOf(holder, 2, itemOf(quota, { window_start: window, held: 10, spent: 7 })),
+    );
+    const changed = await registry.admin.quotas.reset({ params: { quota_id: quota.id } });
+    expect(changed.revision).toBe(quota.revision + 1);
+    const answer = await gateway.quotas.lease(callOf(uuidv7(), 1, itemOf(quota, { need: 10 })));
+    expect(answer.grants).toMatchObject([{ granted: 7, left: 0, elsewhere: 3 }]);
+  });
+});
+
+describe('an extra grant', () => {
+  it('is added to the window of the moment, for one client where each has a count', async () => {
+    const quota = await makeQuota({ limit: 10, per_client: true });
+    const params = { quota_id: quota.id };
+    await registry.admin.quotas.grant({ params, body: { amount: 5, client_id: 'admin' } });
+    const answer = await gateway.quotas.lease(
+      callOf(uuidv7(), 1, itemOf(quota, { key: 'admin', need: 99 }), itemOf(quota, { key: 'b', need: 99 })),
+    );
+    expect(answer.grants.map(({ granted }) => granted)).toEqual([15, 10]);
+    const nobody = registry.admin.quotas.grant({ params, body: { amount: 5 } });
+    await expect(nobody).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
+    const { items } = await registry.admin.audit.list({ query: { action: 'quota.grant' } });
+    expect(items).toMatchObject([{ subject: 'quotas/shared', after: { grant: { amount: 5 } } }]);
+  });
+});
+
+describe('the explanation', () => {
+  it('says how the quotas of a client stand, and which of them deny it', async () => {
+    const small = await makeQuota({ name: 'small', limit: 3, client_id: 'admin' });
+    await makeQuota({ name: 'tried', limit: 0, mode: 'shadow', unit: 'concurrency', window: null });
+    await makeQuota({ name: 'others', limit: 0, client_id: (await registry.caller('infer')).clientId });
+    const holder = uuidv7();
+    const { grants } = await gateway.quotas.lease(callOf(holder, 1, itemOf(small, { need: 3 })));
+    const explain = () => registry.admin.quotas.explain({ query: { client_id: 'admin' } });
+    expect(await explain()).toMatchObject({
+      team: 'default',
+      denied_by: [],
+      quotas: [
+        { quota: { name: 'small' }, state: 'reserved', used: 0, reserved: 3, left: 0 },
+        { quota: { name: 'tried' }, state: 'exhausted', resets_at: null },
+      ],
+    });
+    const window = grants[0]?.window_start ?? 0;
+    await gateway.quotas.lease(callOf(holder, 2, itemOf(small, { window_start: window, held: 3, spent: 3 })));
+    const after = await explain();
+    expect(after.denied_by).toEqual(['small']);
+    expect(after.quotas[0]).toMatchObject({ state: 'exhausted', used: 3, reserved: 0 });
+    expect(Date.parse(after.quotas[0]?.resets_at ?? '') % 86_400_000).toBe(0);
+    const unknown = registry.admin.quotas.explain({ query: { client_id: 'nobody' } });
+    await expect(unknown).rejects.toMatchObject({ code: 'CLIENT_NOT_FOUND' });
+  });
+});
+
+/** A gateway's own admission and link, without the HTTP server around them. */
+async function startSpender(quotas: readonly Quota[], name: string) {
+  const client = await joinGateway(name);
+  const book = new QuotaBook();
+  book.replace(quotas);
+  const desk = new LeaseDesk(book);
+  const link = new LeaseLink(desk, {
+    call: (body, signal) => client.quotas.lease({ body, signal }),
+    holdMs: 1_000,
+    logger: createLogger('gateway', 'silent'),
+  });
+  link.start();
+  return {
+    async ask(caller: string): Promise<boolean> {
+      const cells = book.cellsFor('iris', caller, undefined);
+      const atMs = performance.now();
+      const isAdmitted = (await desk.admit(cells, oneRequest, atMs)) === undefined;
+      if (isAdmitted) settleAll(cells, oneRequest, oneRequest, performance.now());
+      return isAdmitted;
+    },
+    close: () => link.close(),
+    desk,
+  };
+}
+
+describe('several gateways at once', () => {
+  it('admit exactly the limit of each quota together', async () => {
+    const quotas = [
+      await makeQuota({ limit: 400 }),
+      await makeQuota({ name: 'each', limit: 150, per_client: true }),
+      await makeQuota({ name: 'month', window: 'month', limit: 100_000 }),
+    ];
+    const spenders = await Promise.all(['a', 'b', 'c'].map((name) => startSpender(quotas, name)));
+    const admitted = new Map<string, number>();
+    const callers = ['ann', 'bob', 'cem', 'dag'];
+    for (let round = 0; round < 8; round += 1)
+      await Promise.all(
+        spenders.flatMap((spender) =>
+          callers.flatMap((caller) =>
+            Array.from({ length: 10 }, async () => {
+              if (await spender.ask(caller)) admitted.set(caller, (admitted.get(caller) ?? 0) + 1);
+            }),
+          ),
+        ),
+      );
+    // The last tokens may lie with a gateway that has nobody to spend them: it gives them back when it leaves.
+    for (const spender of spenders) await spender.close();
+    const last = await startSpender(quotas, 'd');
+    for (let i = 0; i < 200; i += 1)
+      for (const caller of callers)
+        if (await last.ask(caller)) admitted.set(caller, (admitted.get(caller) ?? 0) + 1);
+    await last.close();
+    expect([...admitted.values()].reduce((sum, count) => sum + count, 0)).toBe(400);
+    for (const count of admitted.values()) expect(count).toBeLessThanOrEqual(150);
+    const rows = await registry.dataSource.query<{ used: string; leased: string }[]>(
+      'SELECT used, leased FROM quota_windows WHERE quota_id = $1',
+      [quotas[0]?.id],
+    );
+    expect(rows).toEqual([{ used: '400', leased: '0' }]);
+  });
+});
