@@ -277,3 +277,41 @@ describe('classification', () => {
     expect(refusal(() => ask({ classification: true }))).toMatch(/Unable to parse 'classification'/);
   });
 }); // prettier-ignore
+
+describe('headings that come again', () => {
+  const headings = [
+    { inputs: [input('x', 'FP32', [2], 8)] },
+    { inputs: [input('x', 'FP32', [1], 4)], parameters: { binary_data_output: true, priority: 3 } },
+    { inputs: [input('x', 'FP32', [2], 8)], outputs: [{ name: 'y', parameters: { binary_data: true } }] },
+    { id: 'a', inputs: [input('x', 'FP32', [2], 8)] },
+    { inputs: [{ name: 'x', datatype: 'FP32', shape: [1], data: [7] }] },
+    { inputs: [input('x', 'FP32', [3], 12)] },
+    { inputs: [input('wrong', 'FP32', [2], 8)] },
+    ...Array.from({ length: 9 }, (_, index) => ({ inputs: [input('x', 'FP32', [1], 4)], extra: index })),
+  ];
+
+  it('mean what they meant the first time, whatever came between and follows them', () => {
+    const signature = identity('FP32', [-1]);
+    const pick = fc.record({ heading: fc.constantFrom(...headings), values: fc.array(fc.float(), { maxLength: 3 }) });
+    fc.assert(
+      fc.property(fc.array(pick, { maxLength: 40 }), (requests) => {
+        const remembering = createDecoder(signature, label);
+        for (const { heading, values } of requests) {
+          const json = Buffer.from(JSON.stringify(heading));
+          const body = Buffer.concat([json, singles(...values)]);
+          const outcome = (decode: typeof remembering): unknown => {
+            try {
+              const { encode, ...request } = decode('oip', body, json.length);
+              const [x] = request.inputs;
+              return { ...request, bits: x && encodeBinary(x), answer: x && encode([{ ...x, name: 'y' }]) };
+            } catch (error) {
+              return String(error);
+            }
+          };
+          expect(outcome(remembering)).toEqual(outcome(createDecoder(signature, label)));
+        }
+      }),
+      { numRuns: 200 },
+    );
+  });
+}); // prettier-ignore

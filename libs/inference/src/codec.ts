@@ -1,11 +1,12 @@
 /** The one door to the codecs: a body in any of the served protocols → a checked request that can encode its answer. */
 import type { Signature } from '#contracts/tensors';
 import { invalidRequest } from './errors.js';
+import { HeadingMemory } from './heading-memory.js';
 import { JsonScanner } from './json-scanner.js';
 import { CodecLimits } from './limits.js';
 import type { CodecOptions } from './limits.js';
 import { decodeOip } from './oip-request.js';
-import type { OipCodec } from './oip-request.js';
+import type { Heading, OipCodec } from './oip-request.js';
 import { oipEncoder } from './oip-response.js';
 import type { DecodedRequest, ModelLabel, Protocol } from './request.js';
 import { planOf } from './signature-plan.js';
@@ -22,7 +23,12 @@ export function createDecoder(signature: Signature, label: ModelLabel, options: 
   const limits = CodecLimits.parse(options);
   const plan = planOf(signature, limits);
   const scanner = new JsonScanner(limits.maxDepth);
-  const oip: OipCodec = { plan, scanner, encode: oipEncoder(label, plan.hasBatchDimension) };
+  const oip: OipCodec = {
+    plan,
+    scanner,
+    encode: oipEncoder(label, plan.hasBatchDimension),
+    memory: new HeadingMemory<Heading>(),
+  };
   return (protocol, body, headerLength) => {
     if (protocol === 'oip') return decodeOip(oip, body, headerLength);
     if (headerLength !== undefined && headerLength !== body.length)

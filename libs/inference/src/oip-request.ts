@@ -10,6 +10,7 @@ import { JsonScanner } from './json-scanner.js';
 import { readEnvelope } from './oip-envelope.js';
 import type { EnvelopeInput, EnvelopeOutput } from './oip-envelope.js';
 import { booleanParameter, countParameter, requestParameters } from './oip-parameters.js';
+import type { HeadingMemory } from './heading-memory.js';
 import type { ResponseEncoder, WantedOutput } from './oip-response.js';
 import type { DecodedRequest } from './request.js';
 import { checkedCount, completeInputs } from './signature-plan.js';
@@ -22,6 +23,17 @@ export interface OipCodec {
   readonly plan: SignaturePlan;
   readonly scanner: JsonScanner;
   readonly encode: ResponseEncoder;
+  readonly memory: HeadingMemory<Heading>;
+}
+
+/** All that the JSON of a request says. */
+export interface Heading {
+  readonly id: string | undefined;
+  readonly inputs: readonly EnvelopeInput[];
+  readonly wanted: readonly WantedOutput[];
+  readonly outputs: readonly string[];
+  readonly priority: number;
+  readonly timeoutUs: number | undefined;
 }
 
 /** @throws TensorError */
@@ -31,19 +43,29 @@ export function decodeOip(codec: OipCodec, body: Buffer, headerLength: number | 
     throw invalidRequest(
       `Inference-Header-Content-Length is ${headerLength}, but the body has ${body.length} bytes.`,
     );
-  const { plan, scanner } = codec;
-  scanner.open(headerLength === undefined ? body : body.subarray(0, headerLength));
+  const isBinary = headerLength !== undefined;
+  const json = isBinary ? body.subarray(0, headerLength) : body;
+  const heading = (isBinary ? codec.memory.find(json) : undefined) ?? readHeading(codec, json, isBinary);
+  const { id, inputs, wanted, outputs, priority, timeoutUs } = heading;
+  return {
+    inputs: readInputs(codec.plan, inputs, isBinary ? body.subarray(headerLength) : undefined),
+    outputs,
+    priority,
+    timeoutUs,
+    encode: (results) => codec.encode(results, wanted, id),
+  };
+}
+
+function readHeading({ plan, scanner, memory }: OipCodec, json: Buffer, isBinary: boolean): Heading {
+  scanner.open(json);
   try {
-    const envelope = readEnvelope(scanner, plan);
-    const { binaryOutput, priority, timeoutUs } = requestParameters(envelope.parameters);
-    const wanted = wantedOutputs(plan, envelope.outputs, binaryOutput);
-    return {
-      inputs: readInputs(plan, envelope.inputs, headerLength === undefined ? undefined : body.subarray(headerLength)),
-      outputs: wanted.map(({ name }) => name),
-      priority,
-      timeoutUs,
-      encode: (results) => codec.encode(results, wanted, envelope.id),
-    }; // prettier-ignore
+    const { id, inputs, outputs, parameters } = readEnvelope(scanner, plan);
+    const { binaryOutput, priority, timeoutUs } = requestParameters(parameters);
+    const wanted = wantedOutputs(plan, outputs, binaryOutput);
+    const heading = { id, inputs, wanted, outputs: wanted.map(({ name }) => name), priority, timeoutUs };
+    // An id makes it unlike any other; tensors in JSON are read into memory of their own.
+    if (isBinary && !id && inputs.every(({ elements }) => elements === undefined)) memory.keep(json, heading);
+    return heading;
   } finally {
     scanner.close();
   }

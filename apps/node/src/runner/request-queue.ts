@@ -18,6 +18,7 @@ import { execute } from './execute.js';
 import { encodeMessage, encodeResultHead, fromRunner } from './messages.js';
 import type { FailureMessage, InferHead } from './messages.js';
 import { cleanReason } from './reason.js';
+import { timed } from './timed.js';
 
 export interface Model {
   readonly signature: Signature;
@@ -103,7 +104,8 @@ export class RequestQueue {
 
   private async pump(): Promise<void> {
     while (this.arrived.size > 0 || this.waiting.size > 0) {
-      for (const request of this.arrived.values()) this.admit(request);
+      const ahead = this.rowsOfKinds();
+      for (const request of this.arrived.values()) this.admit(request, ahead);
       this.arrived.clear();
       const start = this.nowMs();
       const turn = this.takeTurn(start);
@@ -117,7 +119,7 @@ export class RequestQueue {
   }
 
   /** Decodes a request; answers at once what is wrong with it, or that its deadline cannot be met behind the others. */
-  private admit({ id, body, head, arrivedMs }: Arrived): void {
+  private admit({ id, body, head, arrivedMs }: Arrived, ahead: Map<CostTable, number>): void {
     const start = this.nowMs();
     let deadlineMs = arrivedMs + head.timeoutMs;
     if (deadlineMs < start) return this.sink.send(id, fromRunner.skipped, nothing);
@@ -129,8 +131,12 @@ export class RequestQueue {
       const rows = commonRows ?? 1;
       const costs = this.costs.of(key ?? '');
       const now = this.nowMs();
-      if (this.waiting.size > 0 && now + this.backlogMs(rows, costs) > deadlineMs)
+      const rowsAhead = ahead.get(costs) ?? 0;
+      ahead.set(costs, rowsAhead + rows);
+      if (this.waiting.size > 0 && now + this.backlogMs(ahead) > deadlineMs) {
+        ahead.set(costs, rowsAhead);
         return this.fail(id, tooLate);
+      }
       const inputUs = (now - start) * 1_000;
       const { priority } = request;
       this.waiting.set(id, { id, request, key, rows, costs, priority, arrivedMs, deadlineMs, inputUs });
@@ -139,12 +145,16 @@ export class RequestQueue {
     }
   }
 
-  /** Predicted time until another request of `rows` would be done. */
-  private backlogMs(rows: number, costs: CostTable): number {
+  /** How many rows of each kind wait. */
+  private rowsOfKinds(): Map<CostTable, number> {
+    const kinds = new Map<CostTable, number>();
+    for (const { costs, rows } of this.waiting.values()) kinds.set(costs, (kinds.get(costs) ?? 0) + rows);
+    return kinds;
+  }
+
+  /** Predicted time until all these rows, the newest request's among them, would be done. */
+  private backlogMs(rowsOfKinds: ReadonlyMap<CostTable, number>): number {
     if (!this.options.batching.enabled) return (this.waiting.size + 1) * this.executionMs;
-    const rowsOfKinds = new Map([[costs, rows]]);
-    for (const other of this.waiting.values())
-      rowsOfKinds.set(other.costs, (rowsOfKinds.get(other.costs) ?? 0) + other.rows);
     let ms = 0;
     for (const [kind, total] of rowsOfKinds) {
       const limit = this.limit(kind);
@@ -219,16 +229,11 @@ export class RequestQueue {
   private async serve(members: readonly Waiting[]): Promise<void> {
     const [first] = members;
     if (!first) return;
-    const begunMs = this.nowMs();
     const rows = rowsIn(members);
+    const requests = members.map(({ request }) => request);
     try {
-      const results = await execute(
-        this.model,
-        members.map(({ request }) => request),
-        this.limit(first.costs),
-      );
-      const start = Math.max(begunMs, this.freeMs);
-      const ms = this.nowMs() - start;
+      const run = (): Promise<Tensor[][]> => execute(this.model, requests, this.limit(first.costs));
+      const { results, startMs: start, ms } = await timed(run, () => this.freeMs, this.nowMs);
       if (first.key !== undefined) first.costs.add({ rows, ms });
       for (const [index, member] of members.entries())
         this.answer(member, results[index] ?? [], { start, inferMs: ms, batchRows: index === 0 ? rows : 0 });

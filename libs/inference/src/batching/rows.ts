@@ -10,8 +10,15 @@ export function rowsOf(inputs: readonly Tensor[]): number | undefined {
 
 /** Requests with equal keys may be joined: same inputs, datatypes and shapes but for the rows, and same outputs. */
 export function groupKey(inputs: readonly Tensor[], outputs: readonly string[]): string {
-  const tensors = inputs.map(({ name, datatype, shape }) => [name, datatype, ...shape.slice(1)]);
-  return JSON.stringify([tensors, outputs]);
+  let key = '';
+  // The length keeps names apart, whatever they hold.
+  for (const { name, datatype, shape } of inputs) {
+    key += `${name.length}:${name}${datatype}`;
+    for (let axis = 1; axis < shape.length; axis += 1) key += `,${shape[axis]}`;
+    key += ';';
+  }
+  for (const name of outputs) key += `${name.length}:${name}`;
+  return key;
 }
 
 function copyInto(target: Elements, source: Elements, offset: number): void {
@@ -23,38 +30,50 @@ function copyInto(target: Elements, source: Elements, offset: number): void {
 /** The members' rows one after the other; their tensors have the same names, datatypes and trailing shapes. */
 export function joinRows(members: readonly (readonly Tensor[])[]): Tensor[] {
   const [first = []] = members;
-  if (members.length === 1) return [...first];
-  return first.map((model, index) => {
-    const parts = members.flatMap((tensors) => tensors[index] ?? []);
-    const rows = parts.reduce((sum, { shape }) => sum + (shape[0] ?? 0), 0);
-    const shape = [rows, ...model.shape.slice(1)];
-    const elements = allocate(model.datatype, elementCount(shape));
-    let offset = 0;
-    for (const part of parts) {
-      copyInto(elements, part.elements, offset);
-      offset += part.elements.length;
-    }
-    return { ...model, shape, elements };
-  });
+  return members.length === 1 ? [...first] : first.map((_, index) => joinColumn(members, index));
+}
+
+function joinColumn(members: readonly (readonly Tensor[])[], index: number): Tensor {
+  const [first] = members;
+  const model = first?.[index];
+  if (!model) throw new RangeError(`the first member has no tensor ${index}`);
+  const { name, datatype } = model;
+  let rows = 0;
+  for (const tensors of members) rows += tensors[index]?.shape[0] ?? 0;
+  const shape = [rows, ...model.shape.slice(1)];
+  const elements = allocate(datatype, elementCount(shape));
+  let offset = 0;
+  for (const tensors of members) {
+    const part = tensors[index]?.elements ?? [];
+    copyInto(elements, part, offset);
+    offset += part.length;
+  }
+  return { name, datatype, shape, elements };
 }
 
 /** Cuts each tensor into pieces of `rows`; undefined when a tensor's leading dimension is not their sum. */
 export function splitRows(tensors: readonly Tensor[], rows: readonly number[]): Tensor[][] | undefined {
   const total = rows.reduce((sum, count) => sum + count, 0);
   if (tensors.some(({ shape }) => shape[0] !== total)) return undefined;
+  const slicers = tensors.map(rowSlicer);
   let start = 0;
   return rows.map((count) => {
-    const piece = tensors.map((tensor) => sliceRows(tensor, start, count));
+    const piece = slicers.map((slice) => slice(start, count));
     start += count;
     return piece;
   });
 }
 
 /** Rows `start` to `start + count`: a view where the datatype allows one. */
-export function sliceRows(tensor: Tensor, start: number, count: number): Tensor {
-  const perRow = elementCount(tensor.shape.slice(1));
-  const [from, to] = [start * perRow, (start + count) * perRow];
-  const { elements } = tensor;
-  const piece: Elements = Array.isArray(elements) ? elements.slice(from, to) : elements.subarray(from, to);
-  return { ...tensor, shape: [count, ...tensor.shape.slice(1)], elements: piece };
+export const sliceRows = (tensor: Tensor, start: number, count: number): Tensor =>
+  rowSlicer(tensor)(start, count);
+
+function rowSlicer({ name, datatype, shape, elements }: Tensor): (start: number, count: number) => Tensor {
+  const inner = shape.slice(1);
+  const perRow = elementCount(inner);
+  return (start, count) => {
+    const [from, to] = [start * perRow, (start + count) * perRow];
+    const piece: Elements = Array.isArray(elements) ? elements.slice(from, to) : elements.subarray(from, to);
+    return { name, datatype, shape: [count, ...inner], elements: piece };
+  };
 }
