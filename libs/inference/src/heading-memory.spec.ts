@@ -39,9 +39,11 @@ describe('headings that come again', () => {
           const body = Buffer.concat([json, singles(values)]);
           const outcome = (decode: typeof remembering): unknown => {
             try {
-              const { encode, ...request } = decode('oip', body, json.length);
+              const request = decode('oip', body, json.length);
               const [x] = request.inputs;
-              return { ...request, bits: x && encodeBinary(x), answer: x && encode([{ ...x, name: 'y' }]) };
+              const { outputs, priority, timeoutUs } = request;
+              const bits = x && encodeBinary(x);
+              return { outputs, priority, timeoutUs, bits, answer: x && request.encode([{ ...x, name: 'y' }]) };
             } catch (error) {
               return String(error);
             }
