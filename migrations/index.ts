@@ -6,6 +6,7 @@ import { HeldVersions1795489920000 } from './1795489920000-held-versions.js';
 import { Teams1795516200000 } from './1795516200000-teams.js';
 import { Usage1795527000000 } from './1795527000000-usage.js';
 import { QuotaLeases1795528800000 } from './1795528800000-quota-leases.js';
+import { KeyRotation1795530600000 } from './1795530600000-key-rotation.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -14,4 +15,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   Teams1795516200000,
   Usage1795527000000,
   QuotaLeases1795528800000,
+  KeyRotation1795530600000,
 ];

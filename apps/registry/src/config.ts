@@ -28,6 +28,7 @@ export const RegistrySettings = DatabaseSettings.extend({
   SLUICE_AUDIENCE: z.string().min(1).default('sluice'),
   SLUICE_SIGNING_ALGORITHM: z.enum(['RS256', 'ES256']).default('RS256'),
   SLUICE_MASTER_KEY: z.string().min(32, 'must have at least 32 characters').optional(),
+  SLUICE_KEY_ROTATION_DAYS: z.coerce.number().int().min(0).max(3_650).default(90),
   SLUICE_TOKEN_TTL_S: z.coerce.number().int().min(30).max(86_400).default(900),
   SLUICE_NODE_JOIN_TOKEN: secretSetting,
   SLUICE_GATEWAY_JOIN_TOKEN: secretSetting,

@@ -92,6 +92,24 @@ export type Jwk = z.infer<typeof Jwk>;
 export const Jwks = z.object({ keys: z.array(Jwk) }).meta({ id: 'Jwks' });
 export type Jwks = z.infer<typeof Jwks>;
 
+/** A key of the registry's, without its private part. */
+export const SigningKey = z
+  .object({
+    kid: z.string(),
+    algorithm: z.enum(['RS256', 'ES256']),
+    state: z
+      .enum(['PUBLISHED', 'SIGNING', 'RETIRED'])
+      .describe(
+        'PUBLISHED: known to all, signs from `signs_from` on; RETIRED: only verifies what it has signed',
+      ),
+    signs_from: Timestamp,
+    retired_at: Timestamp.nullable(),
+    created_at: Timestamp,
+  })
+  .meta({ id: 'SigningKey' });
+export type SigningKey = z.infer<typeof SigningKey>;
+export const SigningKeys = z.object({ items: z.array(SigningKey) });
+
 /** Claims of a token that the registry issued. `sub` is `client:<client_id>`, `node:<id>` or `gateway:<id>`. */
 export const TokenClaims = z.object({
   iss: z.string(),

@@ -11,6 +11,7 @@ import * as nodes from './nodes.js';
 import { route } from './route.js';
 import type { RouteSpec } from './route.js';
 import { quotaRoutes } from './routes/quotas.js';
+import { signingKeyRoutes } from './routes/signing-keys.js';
 import { teamRoutes } from './routes/teams.js';
 import { usageRoutes } from './routes/usage.js';
 import * as runs from './runs.js';
@@ -633,6 +634,7 @@ export const routes = {
   runs: run,
   nodes: node,
   gateways: gateway,
+  signingKeys: signingKeyRoutes,
   teams: teamRoutes,
   usage: usageRoutes,
   clients: client,

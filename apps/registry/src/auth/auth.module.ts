@@ -5,6 +5,7 @@ import { AuthService } from './auth.service.js';
 import { Authenticator } from './authenticator.js';
 import { ClientCredentials } from './client-credentials.service.js';
 import { JwtStrategy } from './jwt.strategy.js';
+import { KeyRotation } from './key-rotation.js';
 import { SigningKeys } from './signing-keys.service.js';
 import { TokenIssuer } from './token-issuer.service.js';
 
@@ -17,6 +18,7 @@ import { TokenIssuer } from './token-issuer.service.js';
     Authenticator,
     ClientCredentials,
     JwtStrategy,
+    KeyRotation,
     SigningKeys,
     TokenIssuer,
   ],

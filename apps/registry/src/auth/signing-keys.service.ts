@@ -2,8 +2,11 @@
  * The keys that sign tokens. The first registry to start makes one; all registries read them from the database and hold
  * them in memory. A private key never leaves this class except as a KeyObject for signing.
  */
-import type { Jwk, Jwks } from '#contracts/clients';
+import type { Jwk, Jwks, SigningKey as PublicSigningKey } from '#contracts/clients';
 import { SigningKeyEntity } from '#database/entities/client.entity';
+import { Transactions } from '#database/transactions';
+import type { Actor, WriteContext } from '#database/transactions';
+import type { Logger } from '#platform/logger';
 import { Inject, Injectable } from '@nestjs/common';
 import type { OnModuleInit } from '@nestjs/common';
 import { calculateJwkThumbprint, exportJWK } from 'jose';
@@ -12,9 +15,10 @@ import type { JsonWebKey, KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import { DataSource } from 'typeorm';
 import type { EntityManager } from 'typeorm';
-import { CONFIG } from '../config.js';
+import { CONFIG, LOGGER } from '../config.js';
 import type { RegistryConfig } from '../config.js';
 import { isSealed, open, seal } from './key-seal.js';
+import { keyState, publishedBeforeMs } from './key-times.js';
 
 export interface SigningKey {
   readonly kid: string;
@@ -28,7 +32,8 @@ export interface VerificationKey {
 }
 
 interface LoadedKeys {
-  readonly signing: SigningKey;
+  /** By the time from which they sign, newest first. */
+  readonly signing: readonly (SigningKey & { readonly fromMs: number })[];
   readonly verification: ReadonlyMap<string, VerificationKey>;
   readonly jwks: Jwks;
   readonly loadedAtMs: number;
@@ -46,16 +51,68 @@ export class SigningKeys implements OnModuleInit {
 
   constructor(
     private readonly dataSource: DataSource,
+    private readonly transactions: Transactions,
     @Inject(CONFIG) private readonly config: RegistryConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
   async onModuleInit(): Promise<void> {
+    if (this.config.SLUICE_MASTER_KEY === undefined)
+      this.logger.warn('SLUICE_MASTER_KEY is not set: the signing keys are stored as they are');
     await this.dataSource.transaction((manager) => this.ensureKey(manager));
     await this.load();
   }
 
+  /** The newest that signs by now. */
   async signingKey(): Promise<SigningKey> {
-    return (this.loaded ?? (await this.load())).signing;
+    const { signing } = await this.recent();
+    const key = signing.find(({ fromMs }) => fromMs <= Date.now());
+    if (!key) throw new Error('There is no signing key in the database. Restart the registry: it makes one.');
+    return key;
+  }
+
+  /** All that are published, newest first. */
+  async list(): Promise<PublicSigningKey[]> {
+    const rows = await this.dataSource
+      .getRepository(SigningKeyEntity)
+      .find({ order: { created_at: 'DESC' } });
+    return rows.flatMap((row) => toPublic(row, this.config.SLUICE_TOKEN_TTL_S));
+  }
+
+  /** Publishes a new key, which signs when everyone must know it; from then on the others only verify. */
+  rotate(actor: Actor): Promise<PublicSigningKey> {
+    return this.transactions.write(actor, async (tx) => {
+      await tx.manager.query('SELECT pg_advisory_xact_lock($1)', [creationLock]);
+      return this.replaceKeys(tx);
+    });
+  }
+
+  /** Rotates unless a key is younger than this. */
+  rotateOlderThan(ageMs: number, actor: Actor): Promise<PublicSigningKey | undefined> {
+    return this.transactions.write(actor, async (tx) => {
+      await tx.manager.query('SELECT pg_advisory_xact_lock($1)', [creationLock]);
+      const young = await tx.manager.query<unknown[]>(
+        `SELECT 1 FROM signing_keys WHERE created_at > now() - $1 * interval '1 millisecond'`,
+        [ageMs],
+      );
+      return young.length > 0 ? undefined : this.replaceKeys(tx);
+    });
+  }
+
+  private async replaceKeys(tx: WriteContext): Promise<PublicSigningKey> {
+    const key = await makeKey(this.config.SLUICE_SIGNING_ALGORITHM);
+    key.signs_from = new Date(key.created_at.getTime() + publishedBeforeMs);
+    await tx.manager.query('UPDATE signing_keys SET retired_at = $1 WHERE retired_at IS NULL', [
+      key.signs_from,
+    ]);
+    await tx.manager.getRepository(SigningKeyEntity).insert(key);
+    await this.sealKeys(tx.manager);
+    const [made] = toPublic(key, this.config.SLUICE_TOKEN_TTL_S);
+    if (!made) throw new Error('a new key is published');
+    await tx.audit({ action: 'signing-key.rotate', subject: `signing-keys/${key.kid}`, after: made });
+    tx.routingChanged();
+    this.loaded = undefined;
+    return made;
   }
 
   /** The key that a token names, or undefined. An unknown name is looked up again, but not at every call. */
@@ -87,9 +144,10 @@ export class SigningKeys implements OnModuleInit {
     const rows = await this.dataSource
       .getRepository(SigningKeyEntity)
       .find({ order: { created_at: 'DESC' } });
-    const isPublished = ({ retired_at }: SigningKeyEntity): boolean =>
-      retired_at === null || retired_at.getTime() + this.config.SLUICE_TOKEN_TTL_S * 1_000 > Date.now();
-    this.loaded = toLoadedKeys(rows.filter(isPublished), this.config.SLUICE_MASTER_KEY, Date.now());
+    const { SLUICE_TOKEN_TTL_S: tokenTtlS, SLUICE_MASTER_KEY: masterKey } = this.config;
+    const nowMs = Date.now();
+    const published = rows.filter((row) => keyState(row, tokenTtlS, nowMs) !== 'GONE');
+    this.loaded = toLoadedKeys(published, masterKey, nowMs);
     return this.loaded;
   }
 
@@ -117,6 +175,22 @@ export class SigningKeys implements OnModuleInit {
   }
 }
 
+function toPublic(row: SigningKeyEntity, tokenTtlS: number): PublicSigningKey[] {
+  const state = keyState(row, tokenTtlS, Date.now());
+  if (state === 'GONE') return [];
+  const { kid, algorithm, signs_from, retired_at, created_at } = row;
+  return [
+    {
+      kid,
+      algorithm,
+      state,
+      signs_from: signs_from.toISOString(),
+      retired_at: retired_at?.toISOString() ?? null,
+      created_at: created_at.toISOString(),
+    },
+  ];
+}
+
 function privateKeyOf(
   { kid, private_pem: text }: SigningKeyEntity,
   masterKey: string | undefined,
@@ -132,15 +206,16 @@ function toLoadedKeys(
   masterKey: string | undefined,
   loadedAtMs: number,
 ): LoadedKeys {
-  const active = rows.find((row) => row.retired_at === null);
-  if (!active)
-    throw new Error('There is no signing key in the database. Restart the registry: it makes one.');
+  const ahead = rows.filter(({ retired_at }) => retired_at === null || retired_at.getTime() > loadedAtMs);
   return {
-    signing: {
-      kid: active.kid,
-      algorithm: active.algorithm,
-      privateKey: privateKeyOf(active, masterKey),
-    },
+    signing: ahead
+      .map((row) => ({
+        kid: row.kid,
+        algorithm: row.algorithm,
+        privateKey: privateKeyOf(row, masterKey),
+        fromMs: row.signs_from.getTime(),
+      }))
+      .sort((a, b) => b.fromMs - a.fromMs),
     verification: new Map(
       rows.map((row) => [row.kid, { algorithm: row.algorithm, publicKey: publicKeyOf(row.public_jwk) }]),
     ),
@@ -158,12 +233,14 @@ async function makeKey(algorithm: Jwk['alg']): Promise<SigningKeyEntity> {
       : await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
   const jwk = await exportJWK(publicKey);
   const kid = await calculateJwkThumbprint(jwk);
+  const now = new Date();
   return {
     kid,
     algorithm,
     public_jwk: { ...jwk, kid, alg: algorithm, use: 'sig' } as Jwk,
     private_pem: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    created_at: new Date(),
+    created_at: now,
+    signs_from: now,
     retired_at: null,
   };
 }

@@ -2,6 +2,7 @@
 import type { Jwk } from '#contracts/clients';
 import type { SnapshotClientLimit, SnapshotEndpoint, SnapshotQuota, SnapshotTeam } from '#contracts/snapshot';
 import type { DataSource, EntityManager } from 'typeorm';
+import { keptAfterRetirementMs } from '../auth/key-times.js';
 
 export interface ModelRow {
   readonly id: string;
@@ -62,8 +63,8 @@ export async function readRevision(manager: EntityManager): Promise<number> {
 async function readKeys(manager: EntityManager, tokenTtlS: number): Promise<Jwk[]> {
   const rows = await manager.query<{ public_jwk: Jwk }[]>(
     `SELECT public_jwk FROM signing_keys
-     WHERE retired_at IS NULL OR retired_at > now() - $1 * interval '1 second' ORDER BY created_at DESC`,
-    [tokenTtlS],
+     WHERE retired_at IS NULL OR retired_at > now() - $1 * interval '1 millisecond' ORDER BY created_at DESC`,
+    [keptAfterRetirementMs(tokenTtlS)],
   );
   return rows.map((row) => row.public_jwk);
 }

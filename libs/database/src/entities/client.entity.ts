@@ -57,6 +57,9 @@ export class SigningKeyEntity {
   private_pem!: string;
   @Column(instant)
   created_at!: Date;
+  /** It is published before: everyone who verifies must know it by then. */
+  @Column({ ...instant, default: () => 'now()' })
+  signs_from!: Date;
   /** Signs nothing any more; still published until its last token has ended. */
   @Column(nullableInstant)
   retired_at!: Date | null;
