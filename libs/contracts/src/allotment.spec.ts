@@ -39,8 +39,10 @@ describe('what a version needs', () => {
     ['a slow model', null, 1, 20, 2],
     ['a model that was not measured', null, 0, 0, 2],
     ['a config that names a number', 2, 1, 0.1, 2],
-  ])('of %s', (_, instances, warmupMs, latencyMs, needed) => {
-    const profile = { warmup_ms: warmupMs, latency_ms: latencyMs };
-    expect(neededInstances({ instances }, allotment, profile)).toBe(needed);
+    ['a model of images of any size', null, 1, 0.1, 2, [-1, 3, -1, -1]],
+  ])('of %s', (_, instances, warmupMs, latencyMs, needed, shape = [-1, 4]) => {
+    const signature = { inputs: [{ name: 'x', datatype: 'FP32' as const, shape }] };
+    const measured = { warmup_ms: warmupMs, latency_ms: latencyMs, signature };
+    expect(neededInstances({ instances }, allotment, measured)).toBe(needed);
   });
 });

@@ -3,7 +3,7 @@
  * that starts them and the registry that finds room for them. Pure.
  */
 import type { VersionConfig } from './models.js';
-import type { Profile } from './tensors.js';
+import type { Profile, Signature } from './tensors.js';
 
 export interface Allotment {
   readonly instances: number;
@@ -26,13 +26,21 @@ export function allot(
 /** A model that answers sooner is served by one process: a second would only take turns with the gateway and the front. */
 const quickMs = 0.5;
 
+/** The warm-up gives every dynamic dimension the size 1: beyond the batch's that says nothing of real requests. */
+const isTypical = ({ inputs }: Pick<Signature, 'inputs'>): boolean =>
+  inputs.every(({ shape }) => shape.slice(1).every((size) => size >= 0));
+
+export interface Measured extends Pick<Profile, 'warmup_ms' | 'latency_ms'> {
+  readonly signature: Pick<Signature, 'inputs'> | null;
+}
+
 /** How many processes a version really gets, once its first has measured it. An explicit number is obeyed. */
 export function neededInstances(
   { instances }: Pick<VersionConfig, 'instances'>,
   allotment: Allotment,
-  { warmup_ms: warmupMs, latency_ms: latencyMs }: Pick<Profile, 'warmup_ms' | 'latency_ms'>,
+  { warmup_ms: warmupMs, latency_ms: latencyMs, signature }: Measured,
 ): number {
-  const isMeasured = warmupMs > 0;
+  const isMeasured = warmupMs > 0 && signature !== null && isTypical(signature);
   return instances === null && isMeasured && latencyMs < quickMs ? 1 : allotment.instances;
 }
 

@@ -13,6 +13,7 @@ import { v7 } from 'uuid';
 import { messageOf } from '#platform/errors';
 import type { Logger } from '#platform/logger';
 import { batchLimits } from '../serving/model-config.js';
+import type { LoadedMessage } from '../runner/messages.js';
 import type { ServedVersion } from '../serving/model-table.js';
 import { RunnerPool } from '../serving/runner-pool.js';
 import type { CrewLimits } from '../serving/crew.js';
@@ -131,7 +132,7 @@ export class Replica implements Tenant {
       signature: loaded.signature,
       defaultTimeoutMs: assignment.config.default_timeout_ms,
       batching: batchLimits(loaded.profile, loaded.signature, assignment.config),
-      instances: neededInstances(assignment.config, this.allotment, loaded.profile),
+      instances: this.instancesOf(loaded),
       pool: loaded.pool,
     };
   }
@@ -217,6 +218,10 @@ export class Replica implements Tenant {
     return join(this.folder, entry_file);
   }
 
+  private instancesOf({ profile, signature }: Pick<LoadedMessage, 'profile' | 'signature'>): number {
+    return neededInstances(this.assignment.config, this.allotment, { ...profile, signature });
+  }
+
   /** What it may take before it has been measured here. */
   private get guessedBytes(): number {
     const fileBytes = this.assignment.files.reduce((bytes, file) => bytes + file.size_bytes, 0);
@@ -240,7 +245,7 @@ export class Replica implements Tenant {
         limits: this.context.codec,
         config: { ...config, intra_op_threads: allotment.intraOpThreads },
       },
-      instances: (profile) => neededInstances(config, allotment, profile),
+      instances: (first) => this.instancesOf(first),
       queue: config,
       onHealth: (trouble) => this.onHealth(trouble),
       onResidency: (isResident) => this.onResidency(isResident),

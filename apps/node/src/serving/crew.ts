@@ -2,7 +2,6 @@
  * The runner processes of one version: starts them, replaces with back-off those that die and without haste those that
  * have grown too large, sends all of them away and brings them back. It knows nothing of jobs but whether a runner has any.
  */
-import type { Profile } from '#contracts/tensors';
 import { messageOf } from '#platform/errors';
 import type { Logger } from '#platform/logger';
 import type { LoadMessage, LoadedMessage } from '../runner/messages.js';
@@ -18,7 +17,7 @@ export interface CrewLimits {
 export interface CrewOptions {
   readonly load: LoadMessage;
   /** How many processes, given what the first one measured. */
-  readonly instances: (profile: Profile) => number;
+  readonly instances: (loaded: LoadedMessage) => number;
   readonly limits: CrewLimits;
   readonly logger: Logger;
   readonly random: () => number;
@@ -83,7 +82,7 @@ export class Crew {
    */
   async start(): Promise<LoadedMessage> {
     const loaded = await this.startFirst();
-    this.wanted = this.options.instances(loaded.profile);
+    this.wanted = this.options.instances(loaded);
     const others = Array.from({ length: this.wanted - 1 }, () => this.startRunner());
     await Promise.all(others);
     return loaded;

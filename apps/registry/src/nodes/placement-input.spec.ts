@@ -15,6 +15,7 @@ const version: VersionRow = {
   profile_memory_bytes: 100 * MiB,
   latency_ms: 20,
   warmup_ms: 30,
+  signature: { inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 4] }], outputs: [] },
   file_bytes: 10 * MiB,
   in_traffic: true,
   has_alias: false,

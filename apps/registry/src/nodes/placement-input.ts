@@ -2,6 +2,7 @@
 import { allot, memoryOfRunners, neededInstances } from '#contracts/allotment';
 import type { VersionStatus } from '#contracts/models';
 import type { NextRevision, ReplicaState } from '#contracts/nodes';
+import type { Signature } from '#contracts/tensors';
 import type { CurrentReplica, WantedVersion } from '#routing/placement';
 
 export interface VersionRow {
@@ -18,6 +19,7 @@ export interface VersionRow {
   /** Both 0 before it has been measured. */
   readonly latency_ms: number;
   readonly warmup_ms: number;
+  readonly signature: Signature | null;
   readonly file_bytes: number;
   readonly in_traffic: boolean;
   readonly has_alias: boolean;
@@ -39,8 +41,8 @@ export interface ReplicaRow {
  * that.
  */
 export function memoryOf(version: VersionRow, cores: number): number {
-  const { profile_memory_bytes: measuredBytes, file_bytes: fileBytes, latency_ms, warmup_ms } = version;
-  const instances = neededInstances(version, allot(version, cores), { latency_ms, warmup_ms });
+  const { profile_memory_bytes: measuredBytes, file_bytes: fileBytes } = version;
+  const instances = neededInstances(version, allot(version, cores), version);
   return memoryOfRunners(instances, { measuredBytes, fileBytes });
 }
 

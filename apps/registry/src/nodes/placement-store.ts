@@ -23,7 +23,7 @@ export const readNodes = (manager: EntityManager): Promise<NodeRow[]> =>
 
 export const readVersions = (manager: EntityManager): Promise<VersionRow[]> =>
   manager.query<VersionRow[]>(
-    `SELECT v.id, v.status, v.status_reason, v.config_revision,
+    `SELECT v.id, v.status, v.status_reason, v.config_revision, v.signature,
             (c.config->>'replicas')::int AS replicas, (c.config->>'instances')::int AS instances,
             (c.config->>'intra_op_threads')::int AS intra_op_threads, (c.config->>'pinned')::boolean AS pinned,
             COALESCE((v.profile->>'latency_ms')::float8, 0) AS latency_ms, COALESCE((v.profile->>'warmup_ms')::float8, 0) AS warmup_ms,
