@@ -7,6 +7,7 @@ import { Teams1795516200000 } from './1795516200000-teams.js';
 import { Usage1795527000000 } from './1795527000000-usage.js';
 import { QuotaLeases1795528800000 } from './1795528800000-quota-leases.js';
 import { KeyRotation1795530600000 } from './1795530600000-key-rotation.js';
+import { QuotaUnits1795532400000 } from './1795532400000-quota-units.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -16,4 +17,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   Usage1795527000000,
   QuotaLeases1795528800000,
   KeyRotation1795530600000,
+  QuotaUnits1795532400000,
 ];

@@ -10,6 +10,7 @@ import {
   makeToken,
   publish,
   startTestGateway,
+  until,
 } from './gateway-harness.js';
 import type { SnapshotWishes, TokenWishes } from './gateway-harness.js';
 
@@ -330,6 +331,42 @@ describe('quotas', () => {
     await Promise.all(Array.from({ length: 20 }, () => infer(greedy)));
     const other = await infer(await token({ client: 'modest' }));
     expect(other.headers.get('ratelimit')).toMatch(/^"wide";r=8;t=\d+$/);
+  });
+
+  it('count bytes and time at the node, and free what was reserved and not used', async () => {
+    const bytes = { name: 'bytes', window: 'day', unit: 'bytes', limit: 30 } as const;
+    const compute = { name: 'compute', window: 'day', unit: 'compute_ms', limit: 6_000 } as const;
+    await set({ quotas: [bytes, compute] });
+    const bearer = await token();
+    const statuses: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      const response = await infer(bearer);
+      statuses.push(response.status);
+      await response.arrayBuffer();
+      await until(() => gateway.core.inFlight === 0, 'settled');
+    }
+    // 13 bytes each; the deadline of 5 s is reserved each time.
+    expect(statuses).toEqual([200, 200, 429]);
+    const slow = await infer(bearer, { headers: { 'x-sluice-timeout-ms': '9000' } });
+    expect(slow.status).toBe(429);
+  });
+
+  it('hold as their outage policy says while the registry gives no leases', async () => {
+    registry.hasLedger = false;
+    const bearer = await token();
+    await set({ quotas: [{ name: 'budget', window: 'day', limit: 5, outage: 'deny' }] });
+    expect(await failure(await infer(bearer))).toEqual([503, 'QUOTA_UNAVAILABLE']);
+    await set({ quotas: [{ name: 'rate', window: 'minute', limit: 2, outage: 'local_share' }] });
+    const statuses = [];
+    for (let i = 0; i < 3; i++) statuses.push((await infer(bearer)).status);
+    expect(statuses).toEqual([200, 200, 503]);
+    await set({ quotas: [{ name: 'open', window: 'minute', limit: 0, outage: 'open' }] });
+    expect((await infer(bearer)).status).toBe(200);
+    registry.hasLedger = true;
+    await set({ quotas: [{ name: 'back', window: 'day', limit: 1, outage: 'deny' }] });
+    await until(() => !gateway.core.leases.unreachable, 'the ledger answers again');
+    expect((await infer(bearer)).status).toBe(200);
+    expect(await failure(await infer(bearer))).toEqual([429, 'QUOTA_EXCEEDED']);
   });
 
   it('never admit more than the limit under concurrency', async () => {

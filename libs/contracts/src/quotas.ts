@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { Id, Name, Timestamp, pageOf, pageQuery } from './common.js';
 import { TeamName } from './teams.js';
 
-export const QuotaUnit = z.enum(['requests', 'concurrency']);
+/** `bytes` are of the request's body; `compute_ms` is the time at the node, reserved up to the request's deadline. */
+export const QuotaUnit = z.enum(['requests', 'bytes', 'compute_ms', 'concurrency']);
 export type QuotaUnit = z.infer<typeof QuotaUnit>;
 
 /** `second`, `minute` and `hour` begin in UTC, `day` and `month` on the calendar of the team; a `bucket` refills all the time. */

@@ -8,10 +8,12 @@ import type { SnapshotQuota } from '#contracts/snapshot';
 /** What a request costs, or is thought to cost at most, in each unit. */
 export type Costs = Readonly<Record<SnapshotQuota['unit'], number>>;
 
-export const oneRequest: Costs = { requests: 1, concurrency: 1 };
+/** Of a request under quotas that only count requests. */
+export const oneRequest: Costs = { requests: 1, bytes: 0, compute_ms: 0, concurrency: 1 };
+export const noCosts: Costs = { requests: 0, bytes: 0, compute_ms: 0, concurrency: 0 };
 
 /** Blocks are asked for in this size at least, so that a busy count costs few calls. */
-const smallestBlock: Costs = { requests: 100, concurrency: 8 };
+const smallestBlock: Costs = { requests: 100, bytes: 1_048_576, compute_ms: 1_000, concurrency: 8 };
 /** A block should last this long. */
 const blockMs = 2_000;
 /** After a refusal, how long until the ledger is asked again while other gateways hold tokens that they may give back. */

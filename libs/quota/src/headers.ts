@@ -22,16 +22,20 @@ function windowParameter({ window, limit, refill_per_second: refill }: SnapshotQ
   return seconds === undefined ? '' : `;w=${seconds}`;
 }
 
-/** `requests` is what the draft takes for granted. */
-const unitParameter = ({ unit }: SnapshotQuota): string =>
-  unit === 'requests' ? '' : `;qu="${unit === 'concurrency' ? 'concurrent-requests' : unit}"`;
+/** The draft's words; it takes `requests` for granted and has none for compute. */
+const unitParameters: Readonly<Record<SnapshotQuota['unit'], string>> = {
+  requests: '',
+  bytes: ';qu="content-bytes"',
+  compute_ms: ';qu="compute-ms"',
+  concurrency: ';qu="concurrent-requests"',
+};
 
 function written(quota: SnapshotQuota): { readonly name: string; readonly policy: string } {
   const known = policies.get(quota);
   if (known) return known;
   const name = quoted(quota.name);
   const size = Math.min(quota.limit, maxInteger);
-  const made = { name, policy: `${name};q=${size}${windowParameter(quota)}${unitParameter(quota)}` };
+  const made = { name, policy: `${name};q=${size}${windowParameter(quota)}${unitParameters[quota.unit]}` };
   policies.set(quota, made);
   return made;
 }

@@ -11,6 +11,8 @@ import { nominalSeconds } from './windows.js';
 /** Why a request is not admitted: `exhausted`, or nobody could say, for want of the registry. */
 export interface Denial {
   readonly cell: Cell;
+  /** What the request would have needed of it. */
+  readonly amount: number;
   readonly reason: 'exhausted' | 'unavailable';
 }
 
@@ -69,7 +71,7 @@ export class LeaseDesk {
       for (const cell of cells) if (isLow(cell, nowMs)) this.queue(cell);
       return undefined;
     }
-    if (lacking.isShort(nowMs)) return denied(lacking, 'exhausted');
+    if (lacking.isShort(nowMs)) return denied(lacking, costs, 'exhausted');
     if (this.unreachable) return this.withoutRegistry(cells, costs, nowMs);
     return new Promise((resolve) => this.wait({ cells, costs, sinceMs: nowMs, resolve }, nowMs));
   }
@@ -165,8 +167,9 @@ export class LeaseDesk {
     for (const waiter of served) {
       const lacking = takeAll(waiter.cells, waiter.costs, nowMs);
       if (lacking === undefined) waiter.resolve(undefined);
-      else if (lacking.isShort(nowMs)) waiter.resolve(denied(lacking, 'exhausted'));
-      else if (nowMs - waiter.sinceMs > maxWaitMs) waiter.resolve(denied(lacking, 'unavailable'));
+      else if (lacking.isShort(nowMs)) waiter.resolve(denied(lacking, waiter.costs, 'exhausted'));
+      else if (nowMs - waiter.sinceMs > maxWaitMs)
+        waiter.resolve(denied(lacking, waiter.costs, 'unavailable'));
       // The window ended while the answer was under way, or others in the queue took it all.
       else this.wait(waiter, nowMs);
     }
@@ -176,13 +179,13 @@ export class LeaseDesk {
   private withoutRegistry(cells: readonly Cell[], costs: Costs, nowMs: number): Denial | undefined {
     const poor = cells.filter((cell) => cell.enforced && !cell.holds(costs[cell.quota.unit], nowMs));
     const refusing = poor.find(({ quota }) => quota.outage === 'deny');
-    if (refusing) return denied(refusing, 'unavailable');
+    if (refusing) return denied(refusing, costs, 'unavailable');
     for (const cell of poor) {
       if (cell.quota.outage === 'open') continue;
       const { unit, window } = cell.quota;
       const seconds = window === null || window === 'bucket' ? 1 : (nominalSeconds[window] ?? 86_400);
       if (!cell.takeShare(costs[unit], this.gateways, seconds * 1_000, nowMs))
-        return denied(cell, 'unavailable');
+        return denied(cell, costs, 'unavailable');
     }
     for (const cell of cells) if (!poor.includes(cell)) cell.take(costs[cell.quota.unit], nowMs);
     return undefined;
@@ -192,8 +195,8 @@ export class LeaseDesk {
 const isLow = (cell: Cell, nowMs: number): boolean =>
   !cell.queued && (cell.remaining < cell.lowWater || (!cell.enforced && !cell.holds(1, nowMs)));
 
-function denied(cell: Cell, reason: Denial['reason']): Denial {
+function denied(cell: Cell, costs: Costs, reason: Denial['reason']): Denial {
   if (reason === 'exhausted') cell.tally.denied += 1;
   else cell.tally.unavailable += 1;
-  return { cell, reason };
+  return { cell, amount: costs[cell.quota.unit], reason };
 }

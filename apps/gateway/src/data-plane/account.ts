@@ -1,5 +1,6 @@
 /** What happened, counted and, if the sample falls on it, logged. Called once for each exchange, when its response is over or its caller is gone. */
-import { settle } from './admit.js';
+import { noCosts } from '#quota/cell';
+import { costsOf, settle } from './admit.js';
 import { sizeOf } from './body.js';
 import type { Exchange } from './exchange.js';
 import { isServerFault } from './outcome-code.js';
@@ -41,6 +42,6 @@ export function account(
     const nodeMs = answeredMs > 0 ? answeredMs - sentMs : 0;
     usage.add(used, Date.now(), sizeOf(exchange.body), exchange.answerBytes, nodeMs);
   }
-  settle(exchange, isFree(exchange, outcome));
+  settle(exchange, isFree(exchange, outcome) ? noCosts : costsOf(exchange, endedMs));
   accessLog?.note(exchange, outcome, endedMs);
 }

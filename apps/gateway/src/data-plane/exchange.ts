@@ -2,7 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { sluiceHeaders } from '#contracts/oip';
-import type { Cell } from '#quota/cell';
+import { noCosts } from '#quota/cell';
+import type { Cell, Costs } from '#quota/cell';
 import type { Identity } from './authenticate.js';
 import type { Body } from './body.js';
 import type { OutcomeCode } from './outcome-code.js';
@@ -28,6 +29,8 @@ export class Exchange {
   version: TableVersion | undefined;
   /** Of the quotas that apply. */
   quotaCells: readonly Cell[] = noCells;
+  /** What is charged to them until it is known what the request really costs. */
+  reserved: Costs = noCosts;
   /** When they were charged; 0 while they are not. */
   chargedAtMs = 0;
   outcome: OutcomeCode = 'OK';

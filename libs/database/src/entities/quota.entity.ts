@@ -11,7 +11,7 @@ import { TeamEntity } from './team.entity.js';
 @Index('quotas_team_idx', ['team'])
 @Index('quotas_client_idx', ['client_id'])
 @Index('quotas_endpoint_idx', ['endpoint'])
-@Check('quotas_unit_check', `"unit" IN ('requests', 'concurrency')`)
+@Check('quotas_unit_check', `"unit" IN ('requests', 'bytes', 'compute_ms', 'concurrency')`)
 @Check('quotas_window_check', `"window" IN ('second', 'minute', 'hour', 'day', 'month', 'bucket')`)
 @Check('quotas_mode_check', `"mode" IN ('enforce', 'shadow')`)
 @Check('quotas_outage_check', `"outage" IN ('deny', 'local_share', 'open')`)

@@ -3,14 +3,12 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SnapshotQuota } from '#contracts/snapshot';
 import type { LeaseCall } from '#contracts/quotas';
-import { QuotaBook } from './book.js';
-import { oneRequest } from './cell.js';
-import type { Costs } from './cell.js';
-import { LeaseDesk, settleAll } from './lease-desk.js';
-import { MemoryLedger } from './memory-ledger.case.js';
-import { windowAt } from './windows.js';
+import { QuotaBook } from '#quota/book';
+import { noCosts, oneRequest } from '#quota/cell';
+import { LeaseDesk, settleAll } from '#quota/lease-desk';
+import { MemoryLedger } from '#quota/memory-ledger.case';
+import { windowAt } from '#quota/windows';
 
-const nothing: Costs = { requests: 0, concurrency: 0 };
 const quotaOf = (n: number, over: object): SnapshotQuota =>
   SnapshotQuota.parse({
     id: `0198f000-0000-7000-8000-00000000000${n}`,
@@ -58,6 +56,9 @@ class World {
 }
 
 let holders = 0;
+
+/** `npm run test:histories` tries more of them. */
+const histories = Number(process.env['HISTORIES'] ?? 500);
 
 class Gateway {
   readonly book = new QuotaBook();
@@ -115,7 +116,7 @@ class Gateway {
   finish(failures: number): void {
     for (const [index, takenAtMs] of this.open.splice(0).entries()) {
       const isFailed = index < failures;
-      settleAll(this.cells, oneRequest, isFailed ? nothing : oneRequest, takenAtMs);
+      settleAll(this.cells, oneRequest, isFailed ? noCosts : oneRequest, takenAtMs);
       if (isFailed) this.world.note(-1, takenAtMs);
     }
   }
@@ -201,7 +202,7 @@ describe('gateways on one ledger', () => {
         const [first] = world.gateways;
         expect(await first?.ask(100)).toBe(Math.min(...sizes));
       }),
-      { numRuns: 300 },
+      { numRuns: histories },
     );
   });
 
@@ -265,6 +266,22 @@ describe('gateways on one ledger', () => {
     one?.leave();
     world.nowMs += 1_000;
     expect(await two?.ask(9)).toBe(5);
+  });
+
+  it('takes the most that a request can cost, and frees what it did not use', async () => {
+    const world = new World([quotaOf(1, { unit: 'compute_ms', limit: 1_000 })], 1);
+    const [only] = world.gateways;
+    const cells = only?.book.cellsFor('iris', 'client', undefined) ?? [];
+    const most = { ...oneRequest, compute_ms: 400 };
+    const ask = async (): Promise<boolean> => {
+      const verdict = only?.desk.admit(cells, most, world.nowMs);
+      only?.sync();
+      return (await verdict) === undefined;
+    };
+    expect([await ask(), await ask(), await ask()]).toEqual([true, true, false]);
+    settleAll(cells, most, { ...oneRequest, compute_ms: 15 }, world.nowMs);
+    expect([await ask(), await ask()]).toEqual([true, false]);
+    expect(cells[0]).toMatchObject({ used: 15, reserved: 985 });
   });
 
   it('lets shadow quotas pass, and counts whom they would have refused', async () => {
