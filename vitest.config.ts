@@ -9,7 +9,11 @@ export default defineConfig({
       {
         resolve,
         ssr: { resolve },
-        test: { name: 'unit', include: ['{apps,libs,test/bench,test/histories}/**/*.spec.ts'], environment: 'node' },
+        test: {
+          name: 'unit',
+          include: ['{apps,libs,test/bench,test/histories}/**/*.spec.ts'],
+          environment: 'node',
+        },
       },
       {
         resolve,
