@@ -1,5 +1,5 @@
 /** Where the access log goes: a file or stdout, written aside from the event loop and bounded in memory. */
-import { once } from 'node:events';
+import { open } from 'node:fs/promises';
 import { pino } from 'pino';
 import type { Logger } from '#platform/logger';
 import { AccessLog } from './data-plane/access-log.js';
@@ -15,16 +15,17 @@ export interface AccessLogFile {
   close(): Promise<void>;
 }
 
-/** @returns undefined when nothing is to be logged */
-export function openAccessLog(
+/** Resolves to undefined when nothing is to be logged; rejects when the file cannot be opened: better no start than no log. */
+export async function openAccessLog(
   file: string,
   share: number,
   random: () => number,
   logger: Logger,
-): AccessLogFile | undefined {
+): Promise<AccessLogFile | undefined> {
   if (share === 0) return undefined;
+  const handle = file === '-' ? undefined : await open(file, 'a', 0o640);
   const destination = pino.destination({
-    dest: file === '-' ? 1 : file,
+    fd: handle?.fd ?? 1,
     sync: false,
     minLength: pieceBytes - 1,
     maxWrite: pieceBytes,
@@ -45,9 +46,14 @@ export function openAccessLog(
   return {
     log,
     async close() {
-      const closed = once(destination, 'close');
-      destination.end();
-      await closed;
+      // What cannot be written now is lost; its error is told above.
+      await new Promise<void>((resolve) =>
+        destination
+          .once('finish', resolve)
+          .once('error', () => resolve())
+          .end(),
+      );
+      await handle?.close();
     },
   };
 }
