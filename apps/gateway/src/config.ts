@@ -4,10 +4,21 @@ import { z } from 'zod';
 import { Name } from '#contracts/common';
 import { commonSettings, portSetting, secretSetting } from '#platform/env';
 import type { DataPlaneSettings } from './data-plane/core.js';
+import { parseTrustList } from './data-plane/forwarded.js';
+import type { ListenSettings } from './data-plane/server.js';
 
 const mebibyte = 1_048_576;
 const bytes = z.coerce.number().int().min(0).max(2_147_483_647);
 const milliseconds = z.coerce.number().int().min(1).max(3_600_000);
+/** Comma-separated addresses and CIDR ranges. */
+const trustList = z.string().transform((text, context) => {
+  try {
+    return parseTrustList(text.split(',').flatMap((entry) => entry.trim() || []));
+  } catch (error) {
+    context.addIssue(error instanceof Error ? error.message : String(error));
+    return z.NEVER;
+  }
+});
 const count = z.coerce.number().int().min(1).max(10_000_000);
 
 export const GatewaySettings = z.object({
@@ -29,6 +40,8 @@ export const GatewaySettings = z.object({
   SLUICE_GATEWAY_ACCESS_LOG: z.string().min(1).default('-'),
   SLUICE_GATEWAY_ACCESS_LOG_SHARE: z.coerce.number().min(0).max(1).default(0.01),
   SLUICE_GATEWAY_USAGE_EVERY_MS: milliseconds.default(1_000),
+  SLUICE_GATEWAY_HEADERS_TIMEOUT_MS: milliseconds.default(10_000),
+  SLUICE_GATEWAY_TRUSTED_PROXIES: trustList.prefault(''),
   SLUICE_GATEWAY_DRAIN_TIMEOUT_MS: milliseconds.default(30_000),
 });
 export type GatewaySettings = z.infer<typeof GatewaySettings>;
@@ -42,4 +55,12 @@ export const dataPlaneSettings = (settings: GatewaySettings): DataPlaneSettings 
   maxCachedTokens: settings.SLUICE_GATEWAY_CACHED_TOKENS,
   maxConnectionsPerNode: settings.SLUICE_GATEWAY_NODE_CONNECTIONS,
   connectTimeoutMs: settings.SLUICE_GATEWAY_CONNECT_TIMEOUT_MS,
+});
+
+/** How the public side listens. */
+export const listenSettings = (settings: GatewaySettings): ListenSettings => ({
+  host: settings.SLUICE_GATEWAY_HOST,
+  port: settings.SLUICE_GATEWAY_PORT,
+  headersTimeoutMs: settings.SLUICE_GATEWAY_HEADERS_TIMEOUT_MS,
+  trustedProxies: settings.SLUICE_GATEWAY_TRUSTED_PROXIES,
 });

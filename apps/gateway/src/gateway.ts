@@ -3,7 +3,7 @@ import { createClient } from '#client/client';
 import type { Logger } from '#platform/logger';
 import { startAdmin } from './admin/admin.js';
 import { openAccessLog } from './access-log-file.js';
-import { dataPlaneSettings } from './config.js';
+import { dataPlaneSettings, listenSettings } from './config.js';
 import type { GatewaySettings } from './config.js';
 import { openFiles } from './control/files.js';
 import { LeaseLink } from './control/lease-link.js';
@@ -49,7 +49,7 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
   leases.start();
   const saved = await files.snapshot.read();
   if (saved) core.apply(saved);
-  const server = await listen(core, settings.SLUICE_GATEWAY_HOST, settings.SLUICE_GATEWAY_PORT);
+  const server = await listen(core, listenSettings(settings));
   const admin = await startAdmin(core, settings);
   const link = startLink(core, settings, files, logger);
   const probes = probeEjected(core, logger);

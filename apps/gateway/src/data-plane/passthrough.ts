@@ -3,14 +3,19 @@
  * tokens or bodies.
  */
 import { Agent } from 'node:http';
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ClientRequest, IncomingMessage, ServerResponse } from 'node:http';
+import type { BlockList } from 'node:net';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { createProxyServer } from 'http-proxy';
 import { errorTable } from '#contracts/errors';
 import { sluiceHeaders } from '#contracts/oip';
 import { SluiceError, toProblem } from '#platform/errors';
 import type { Core } from './core.js';
 import { requestIdOf } from './exchange.js';
+import { setForwarded } from './forwarded.js';
 import { isHopByHop, listedByConnection } from './hop-headers.js';
+import { hasBody } from './body.js';
 import { readAway } from './respond.js';
 
 /** The registry sends something at least this often, on event streams too. */
@@ -21,26 +26,24 @@ const forgeable: ReadonlySet<string> = new Set(['forwarded', 'x-real-ip', 'x-for
 
 export interface Passthrough {
   handle(req: IncomingMessage, res: ServerResponse): void;
+  /** Opens a WebSocket to the registry and joins the two connections. */
+  tunnel(req: IncomingMessage, socket: Duplex, head: Buffer): void;
+  /** Breaks tunnels off and lets go of idle connections. */
   close(): void;
 }
 
 /** Rewrites the request's headers for the hop to the registry. */
-function prepare(req: IncomingMessage): void {
+function prepare(req: IncomingMessage, trusted: BlockList): void {
   const { headers, socket } = req;
   const requestId = requestIdOf(req);
   const isChunked = headers['transfer-encoding'] !== undefined;
   const listed = listedByConnection(headers.connection);
-  const host = headers.host ?? '';
   for (const name of Object.keys(headers))
     if (isHopByHop(name) || listed.has(name) || name.startsWith('x-sluice-') || forgeable.has(name))
       delete headers[name];
   // The one framing that llhttp lets through; it must stay, or a DELETE with a body would lose its frame and smuggle it.
   if (isChunked) headers['transfer-encoding'] = 'chunked';
-  const peer = socket.remoteAddress ?? 'unknown';
-  const before = headers['x-forwarded-for'];
-  headers['x-forwarded-for'] = before === undefined ? peer : `${String(before)}, ${peer}`;
-  headers['x-forwarded-host'] = host;
-  headers['x-forwarded-proto'] = 'encrypted' in socket ? 'https' : 'http';
+  setForwarded(headers, socket, trusted);
   headers[sluiceHeaders.requestId] = requestId;
 }
 
@@ -76,38 +79,91 @@ function unavailable(req: IncomingMessage, res: ServerResponse): void {
   res.writeHead(errorTable.REGISTRY_UNAVAILABLE.status, fields).end(body);
 }
 
-export function createPassthrough(core: Core): Passthrough {
-  const agent = new Agent({ keepAlive: true, maxSockets: 512, maxFreeSockets: 32, timeout: silenceMs });
-  const proxy = createProxyServer({
-    target: core.settings.registryUrl,
-    proxyTimeout: silenceMs,
-    selfHandleResponse: true,
+/** Methods that may be sent twice (RFC 9110 §9.2.2). */
+const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
+
+class RegistryProxy implements Passthrough {
+  private readonly agent = new Agent({
+    keepAlive: true,
+    maxSockets: 512,
+    maxFreeSockets: 32,
+    timeout: silenceMs,
   });
-  proxy.on('proxyRes', (answer, _req, res) => {
+  private readonly proxy = createProxyServer({ proxyTimeout: silenceMs, selfHandleResponse: true });
+  /** The hop of each request that may be sent again. */
+  private readonly hops = new WeakMap<IncomingMessage, ClientRequest>();
+  private readonly tunnels = new Set<Duplex>();
+
+  constructor(
+    private readonly core: Core,
+    private readonly trusted: BlockList,
+  ) {
+    this.proxy.options.target = core.settings.registryUrl;
+    this.proxy.on('proxyReq', (hop, req) => this.hops.set(req, hop));
+    this.proxy.on('proxyRes', (answer, _req, res) => this.answer(answer, res));
+    this.proxy.on('error', (error, req, to) => {
+      if (req && to) this.fail(error, req, to);
+    });
+    // The caller went away; its answer is nobody's.
+    this.proxy.on('econnreset', (_error, _req, res) => res.destroy());
+  }
+
+  handle(req: IncomingMessage, res: ServerResponse): void {
+    prepare(req, this.trusted);
+    this.core.counters.passedThrough += 1;
+    this.core.inFlight += 1;
+    res.once('close', () => {
+      this.core.inFlight -= 1;
+      readAway(req);
+    });
+    // A body cannot be sent twice: it travels on a connection of its own, which is neither stale nor used again behind it.
+    this.send(req, res, hasBody(req) || !idempotent.has(req.method ?? '') ? false : this.agent);
+  }
+
+  tunnel(req: IncomingMessage, socket: Duplex, head: Buffer): void {
+    prepare(req, this.trusted);
+    Object.assign(req.headers, { connection: 'Upgrade', upgrade: 'websocket' });
+    this.core.counters.passedThrough += 1;
+    this.core.inFlight += 1;
+    this.tunnels.add(socket);
+    socket.once('close', () => {
+      this.core.inFlight -= 1;
+      this.tunnels.delete(socket);
+    });
+    if (socket instanceof Socket)
+      this.proxy.ws(req, socket, { agent: false }, head).catch(() => socket.destroy());
+  }
+
+  close(): void {
+    for (const socket of this.tunnels) socket.destroy();
+    this.agent.destroy();
+  }
+
+  private send(req: IncomingMessage, res: ServerResponse, agent: Agent | false): void {
+    this.proxy.web(req, res, { agent }).catch(() => unavailable(req, res));
+  }
+
+  private answer(answer: IncomingMessage, res: ServerResponse): void {
     const fields = answerFields(answer);
-    if (core.draining) fields.push('connection', 'close');
+    if (this.core.draining) fields.push('connection', 'close');
     res.writeHead(answer.statusCode ?? 502, answer.statusMessage, fields);
     answer.pipe(res);
-  });
-  proxy.on('error', (error, req, res) => {
-    core.logger.warn({ err: error }, 'registry failed');
-    if (req && res && 'writeHead' in res) unavailable(req, res);
-  });
-  // The caller went away; its answer is nobody's.
-  proxy.on('econnreset', (_error, _req, res) => res.destroy());
-  return {
-    handle(req, res) {
-      prepare(req);
-      core.counters.passedThrough += 1;
-      core.inFlight += 1;
-      res.once('close', () => {
-        core.inFlight -= 1;
-        readAway(req);
-      });
-      // A chunked body travels on a connection of its own, which closes behind it: nothing can be left over on it for the next.
-      const isChunked = req.headers['transfer-encoding'] !== undefined;
-      proxy.web(req, res, { agent: isChunked ? false : agent }).catch(() => unavailable(req, res));
-    },
-    close: () => agent.destroy(),
-  };
+  }
+
+  private fail(error: Error, req: IncomingMessage, to: ServerResponse | Socket): void {
+    const hop = this.hops.get(req);
+    this.hops.delete(req);
+    if (to instanceof Socket) {
+      this.core.logger.warn({ err: error }, 'registry failed');
+      to.end('HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+      return;
+    }
+    // The registry closed an idle connection just as it was used: that says nothing about the registry.
+    if (hop?.reusedSocket === true && !to.headersSent && !to.destroyed) return this.send(req, to, false);
+    this.core.logger.warn({ err: error }, 'registry failed');
+    unavailable(req, to);
+  }
 }
+
+export const createPassthrough = (core: Core, trusted: BlockList): Passthrough =>
+  new RegistryProxy(core, trusted);

@@ -1,18 +1,20 @@
 /** The public listener: sorts requests by path, and leaves in an orderly way. */
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, BlockList } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Core } from './core.js';
 import { refusal } from './errors.js';
 import { Exchange } from './exchange.js';
 import { createPassthrough } from './passthrough.js';
+import type { Passthrough } from './passthrough.js';
 import { answerOwn } from './own-answers.js';
 import { serve, track } from './pipeline.js';
 import { changeRepository } from './repository.js';
 import { refuse } from './respond.js';
 import { parseRoute } from './routes.js';
 import type { InferenceRoute, Route } from './routes.js';
+import { takeUpgrades } from './upgrade.js';
 
 export interface DataPlaneServer {
   readonly url: string;
@@ -35,8 +37,8 @@ const unknownPath = refusal('NOT_FOUND', 'There is no such path in the inference
 
 function requestHandler(
   core: Core,
+  passthrough: Passthrough,
 ): (req: IncomingMessage, res: ServerResponse, expectsContinue: boolean) => void {
-  const passthrough = createPassthrough(core);
   return (req, res, expectsContinue) => {
     // RFC 9112 §6.1: such a message has no trustworthy frame.
     if (
@@ -66,9 +68,11 @@ function requestHandler(
 
 const drainStepMs = 50;
 
-async function drain(core: Core, server: Server): Promise<void> {
+async function drain(core: Core, server: Server, passthrough: Passthrough): Promise<void> {
   core.draining = true;
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  // A tunnel has no end of its own to wait for.
+  passthrough.close();
   const ended = closed.then(() => true);
   for (let quiet = 0; !(await Promise.race([ended, sleep(drainStepMs, false)]));) {
     server.closeIdleConnections();
@@ -79,20 +83,34 @@ async function drain(core: Core, server: Server): Promise<void> {
   await core.upstreams.destroy();
 }
 
+export interface ListenSettings {
+  readonly host: string;
+  readonly port: number;
+  /** How long a caller may take for the head of a request. */
+  readonly headersTimeoutMs: number;
+  /** Whose X-Forwarded fields are believed. */
+  readonly trustedProxies: BlockList;
+}
+
 /** Starts listening. */
-export async function listen(core: Core, host: string, port: number): Promise<DataPlaneServer> {
-  const handle = requestHandler(core);
+export async function listen(core: Core, settings: ListenSettings): Promise<DataPlaneServer> {
+  const { host, port, headersTimeoutMs } = settings;
+  const passthrough = createPassthrough(core, settings.trustedProxies);
+  const handle = requestHandler(core, passthrough);
   const server = createServer(
     {
       keepAliveTimeout: 65_000,
-      headersTimeout: 10_000,
+      headersTimeout: headersTimeoutMs,
       // Uploads may take hours; the inference path has its own deadline.
       requestTimeout: 0,
-      connectionsCheckingInterval: 5_000,
+      connectionsCheckingInterval: Math.min(5_000, headersTimeoutMs),
       noDelay: true,
     },
     (req, res) => handle(req, res, false),
   );
+  // Node drops silently what exceeds its count, the framing fields too. The size of the head is the bound (16 KiB).
+  server.maxHeadersCount = 0;
+  takeUpgrades(server, passthrough);
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => handle(req, res, true));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -100,5 +118,5 @@ export async function listen(core: Core, host: string, port: number): Promise<Da
   });
   const { address, port: bound, family } = server.address() as AddressInfo;
   const shown = family === 'IPv6' ? `[${address}]` : address;
-  return { url: `http://${shown}:${bound}`, drain: () => drain(core, server) };
+  return { url: `http://${shown}:${bound}`, drain: () => drain(core, server, passthrough) };
 }
