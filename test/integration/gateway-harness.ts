@@ -31,6 +31,11 @@ const audience = 'sluice';
 /** Cleanups of the test, run last first by {@link cleanUp}. */
 const cleanups: (() => Promise<unknown>)[] = [];
 
+/** Adds a step to the end of the test. */
+export function onCleanUp(step: () => Promise<unknown>): void {
+  cleanups.push(step);
+}
+
 export async function cleanUp(): Promise<void> {
   for (const step of cleanups.splice(0).reverse()) await step();
 }

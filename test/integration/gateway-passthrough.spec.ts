@@ -1,7 +1,9 @@
 /** Everything but inference goes to the registry: as it is, streamed, and with the hazards of proxying kept out. */
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Problem } from '#contracts/errors';
 import type { Gateway } from '../../apps/gateway/src/gateway.js';
@@ -71,7 +73,7 @@ describe('pass-through', () => {
     expect(answer).toMatch(/^HTTP\/1\.1 201 Made/);
     const headers = seen[0]?.req.headers;
     expect(headers).toMatchObject({
-      'x-forwarded-for': '6.6.6.6, 127.0.0.1',
+      'x-forwarded-for': '127.0.0.1',
       'x-forwarded-host': 'sluice.example',
       'x-forwarded-proto': 'http',
       'x-request-id': 'mine',
@@ -85,6 +87,47 @@ describe('pass-through', () => {
       'x-sluice-node',
     ])
       expect(headers).not.toHaveProperty(dropped);
+  });
+
+  it('believes X-Forwarded fields of trusted proxies, and appends to them', async () => {
+    const behind = await startTestGateway(registry.url, {
+      SLUICE_GATEWAY_TRUSTED_PROXIES: '10.0.0.0/8, 127.0.0.1, fd00::/8',
+    });
+    await exchangeRaw(
+      behind.url,
+      'GET /api/v1/models HTTP/1.1\r\nhost: inner\r\nconnection: close\r\nx-forwarded-for: 192.0.2.7\r\nx-forwarded-proto: https\r\nx-forwarded-host: sluice.example\r\n\r\n',
+    );
+    expect(seen[0]?.req.headers).toMatchObject({
+      'x-forwarded-for': '192.0.2.7, 127.0.0.1',
+      'x-forwarded-host': 'sluice.example',
+      'x-forwarded-proto': 'https',
+    });
+  });
+
+  it('joins a WebSocket to the registry, and ends both sides together', async () => {
+    let inner: Duplex | undefined;
+    registry.server.on('upgrade', (req: IncomingMessage, socket: Duplex) => {
+      inner = socket;
+      seen.push({ req, body: Buffer.alloc(0) });
+      socket.write(
+        'HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: websocket\r\n\r\nhello ',
+      );
+      socket.on('data', (bytes: Buffer) => socket.write(bytes));
+    });
+    const socket = await openSocket(gateway.url);
+    let text = '';
+    socket.on('data', (bytes: Buffer) => (text += bytes.toString('latin1')));
+    socket.write(
+      'GET /api/v1/live HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-key: a\r\nx-sluice-node: forged\r\n\r\nframe',
+    );
+    await until(() => text.endsWith('hello frame'), 'echo');
+    expect(text).toMatch(/^HTTP\/1\.1 101 /);
+    expect(seen[0]?.req.headers).toMatchObject({ 'sec-websocket-key': 'a', 'x-forwarded-for': '127.0.0.1' });
+    expect(seen[0]?.req.headers).not.toHaveProperty('x-sluice-node');
+    const closed = once(socket, 'close');
+    inner?.destroy();
+    await closed;
+    await until(() => gateway.core.inFlight === 0, 'counted out');
   });
 
   it('frames a chunked DELETE anew: nothing is smuggled', async () => {
