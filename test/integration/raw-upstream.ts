@@ -78,8 +78,11 @@ class RequestReader {
       case 'chunk-end':
         this.expecting = 'chunk-size';
         return;
-      default:
+      case 'trailer':
         if (text === '') this.end();
+        return;
+      case 'body':
+      case 'chunk':
     }
   }
 

@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { Name } from '#contracts/common';
-import { commonSettings, portSetting, secretSetting } from '#platform/env';
+import { booleanSetting, commonSettings, portSetting, secretSetting } from '#platform/env';
 import type { DataPlaneSettings } from './data-plane/core.js';
 import { parseTrustList } from './data-plane/forwarded.js';
 import type { ListenSettings } from './data-plane/server.js';
@@ -40,6 +40,9 @@ export const GatewaySettings = z.object({
   SLUICE_GATEWAY_ACCESS_LOG: z.string().min(1).default('-'),
   SLUICE_GATEWAY_ACCESS_LOG_SHARE: z.coerce.number().min(0).max(1).default(0.01),
   SLUICE_GATEWAY_USAGE_EVERY_MS: milliseconds.default(1_000),
+  SLUICE_GATEWAY_MAX_WAITING: z.coerce.number().int().min(0).max(100_000).default(256),
+  SLUICE_GATEWAY_MAX_WAIT_MS: milliseconds.default(1_000),
+  SLUICE_GATEWAY_ADAPTIVE_LIMIT: booleanSetting.default(false),
   SLUICE_GATEWAY_HEADERS_TIMEOUT_MS: milliseconds.default(10_000),
   SLUICE_GATEWAY_TRUSTED_PROXIES: trustList.prefault(''),
   SLUICE_GATEWAY_DRAIN_TIMEOUT_MS: milliseconds.default(30_000),
@@ -54,6 +57,9 @@ export const dataPlaneSettings = (settings: GatewaySettings): DataPlaneSettings 
   maxTimeoutMs: settings.SLUICE_GATEWAY_MAX_TIMEOUT_MS,
   maxCachedTokens: settings.SLUICE_GATEWAY_CACHED_TOKENS,
   maxConnectionsPerNode: settings.SLUICE_GATEWAY_NODE_CONNECTIONS,
+  maxWaiting: settings.SLUICE_GATEWAY_MAX_WAITING,
+  maxWaitMs: settings.SLUICE_GATEWAY_MAX_WAIT_MS,
+  adaptiveLimit: settings.SLUICE_GATEWAY_ADAPTIVE_LIMIT,
   connectTimeoutMs: settings.SLUICE_GATEWAY_CONNECT_TIMEOUT_MS,
 });
 

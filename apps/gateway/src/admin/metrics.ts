@@ -146,6 +146,43 @@ function addLeaseMetrics(core: Core, registry: Registry): void {
   );
 }
 
+/** Parts of the traffic whose share goes to others, because no replica is READY. */
+function addGated(core: Core, registry: Registry): void {
+  const gauge: Gauge<'endpoint' | 'version'> = new Gauge({
+    name: 'sluice_gateway_gated',
+    help: '1 for each version or alias in the traffic that gets nothing, because no replica is READY',
+    labelNames: ['endpoint', 'version'],
+    registers: [registry],
+    collect() {
+      gauge.reset();
+      for (const { name, routes } of core.table?.endpoints.values() ?? [])
+        for (const ref of routes.gated) gauge.set({ endpoint: name, version: String(ref) }, 1);
+    },
+  });
+}
+
+function addGauges(core: Core, registry: Registry): void {
+  addGauge(registry, 'sluice_gateway_in_flight', 'Requests under way', () => core.inFlight);
+  addGauge(
+    registry,
+    'sluice_gateway_waiting',
+    'Requests that wait for room at a node',
+    () => core.upstreams.waiting,
+  );
+  addGauge(
+    registry,
+    'sluice_gateway_snapshot_revision',
+    'Revision of the routing table; -1 without one',
+    () => core.table?.snapshot.revision ?? -1,
+  );
+  addGauge(
+    registry,
+    'sluice_gateway_snapshot_age_seconds',
+    'Since the registry was last heard; -1 if never',
+    () => (core.freshAtMs === 0 ? -1 : (Date.now() - core.freshAtMs) / 1_000),
+  );
+}
+
 /** All metrics of one gateway. */
 export function createMetrics(core: Core): Registry {
   const registry = new Registry();
@@ -176,18 +213,7 @@ export function createMetrics(core: Core): Registry {
     'Requests handed to the registry',
     () => counters.passedThrough,
   );
-  addGauge(registry, 'sluice_gateway_in_flight', 'Requests under way', () => core.inFlight);
-  addGauge(
-    registry,
-    'sluice_gateway_snapshot_revision',
-    'Revision of the routing table; -1 without one',
-    () => core.table?.snapshot.revision ?? -1,
-  );
-  addGauge(
-    registry,
-    'sluice_gateway_snapshot_age_seconds',
-    'Since the registry was last heard; -1 if never',
-    () => (core.freshAtMs === 0 ? -1 : (Date.now() - core.freshAtMs) / 1_000),
-  );
+  addGauges(core, registry);
+  addGated(core, registry);
   return registry;
 }

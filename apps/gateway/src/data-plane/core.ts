@@ -73,8 +73,8 @@ export class Core {
       last && sameKeySet(last.keySet, snapshot)
         ? last
         : new Authenticator(snapshot, this.settings.maxCachedTokens);
-    this.table = this.upstreams.rebuild(performance.now(), (replica) =>
-      compileTable(snapshot, authenticator, this.counters, replica),
+    this.table = this.upstreams.rebuild(performance.now(), (replica, gate) =>
+      compileTable(snapshot, authenticator, this.counters, { replica, gate }),
     );
     this.leases.refresh(this.quotas.replace(snapshot.quotas));
     this.counters.keepOnly(this.table.endpoints);

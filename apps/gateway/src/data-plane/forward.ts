@@ -15,6 +15,7 @@ import type { Core } from './core.js';
 import { refusal } from './errors.js';
 import type { Refusal } from './errors.js';
 import type { Exchange } from './exchange.js';
+import type { Visitor } from './gate.js';
 import { nodeHeaders, nodePath, timeoutMsOf } from './node-request.js';
 import { pick } from './pick.js';
 import { refuse, writeAnswerHead } from './respond.js';
@@ -37,7 +38,8 @@ const neverConnected = (error: Error): boolean =>
 export const tooLarge = (maxBytes: number): Refusal =>
   refusal('PAYLOAD_TOO_LARGE', `The body is larger than the ${maxBytes} bytes that this gateway takes.`);
 
-class Forwarding implements AttemptOwner {
+class Forwarding implements AttemptOwner, Visitor {
+  isInside = false;
   private body: Body | undefined;
   private attempt: Attempt | undefined;
   private retried = false;
@@ -126,7 +128,15 @@ class Forwarding implements AttemptOwner {
     // A whole body may come out of the parser after its caller has gone.
     if (this.exchange.res.destroyed) return;
     this.body = body;
+<<<<<<< HEAD
     this.exchange.body = body;
+=======
+    if (isPrediction(this.exchange.route.operation)) this.version.gate.enter(this);
+    else this.onEntered();
+  }
+
+  onEntered(): void {
+>>>>>>> bb3e646 (Overload: bounded requests per version, a short queue, then 503 at once; adaptive limit on demand; changes under load fail nothing; gated traffic as a metric)
     const nowMs = performance.now();
     this.core.retryBudget.request(nowMs);
     const replica = pick(this.replicas(), nowMs, this.core.random);
@@ -185,6 +195,12 @@ class Forwarding implements AttemptOwner {
     this.core.logger.warn({ node: replica.address, version: this.version.label }, 'replica ejected');
   }
 
+  onTurnedAway(): void {
+    this.refuse(
+      refusal('OVERLOADED', `Too many requests wait for version ${this.version.label} now. Try again.`),
+    );
+  }
+
   private onDeadline(): void {
     const { attempt, exchange } = this;
     attempt?.drop();
@@ -194,7 +210,8 @@ class Forwarding implements AttemptOwner {
     } else if (attempt) {
       this.judge(attempt.replica, 504, undefined);
       this.refuse(refusal('DEADLINE_EXCEEDED', 'The node did not answer in time.'));
-    } else this.refuse(refusal('REQUEST_TIMEOUT', 'The body did not arrive in time. Try again.'));
+    } else if (this.body) this.onTurnedAway();
+    else this.refuse(refusal('REQUEST_TIMEOUT', 'The body did not arrive in time. Try again.'));
   }
 
   private refuse(reason: Refusal): void {
@@ -204,7 +221,10 @@ class Forwarding implements AttemptOwner {
 
   private close(): void {
     clearTimeout(this.timer);
-    if (!this.exchange.res.writableFinished) this.attempt?.drop();
+    const { exchange } = this;
+    if (!exchange.res.writableFinished) this.attempt?.drop();
+    const isMeasured = exchange.outcome === 'OK' && exchange.answeredMs > 0;
+    this.version.gate.leave(this, isMeasured ? exchange.answeredMs - exchange.sentMs : undefined);
   }
 }
 

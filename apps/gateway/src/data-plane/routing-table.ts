@@ -3,16 +3,18 @@ import type { Snapshot, SnapshotModel } from '#contracts/snapshot';
 import { compileRoutes } from '#routing/resolve';
 import type { EndpointRoutes, RoutableVersion } from '#routing/resolve';
 import type { Authenticator } from './authenticate.js';
+import type { Gate } from './gate.js';
 import { compileClientLimits } from './authorize.js';
 import type { ClientRules } from './authorize.js';
 import type { EndpointCounters, TrafficCounters } from './traffic-counters.js';
-import type { Replica, Upstreams } from './upstreams.js';
+import type { MakeGate, MakeReplica, Replica } from './upstreams.js';
 
 export interface TableVersion extends RoutableVersion {
   /** The version number as a header value. */
   readonly label: string;
   readonly timeoutMs: number;
   readonly replicas: readonly Replica[];
+  readonly gate: Gate;
   /** Its part of a path at the node: `/models/{model}/versions/{n}`. */
   readonly path: string;
 }
@@ -30,9 +32,12 @@ export interface RoutingTable extends ClientRules {
   readonly endpoints: ReadonlyMap<string, TableEndpoint>;
 }
 
-type MakeReplica = Parameters<Parameters<Upstreams['rebuild']>[1]>[0];
+interface Makers {
+  readonly replica: MakeReplica;
+  readonly gate: MakeGate;
+}
 
-function compileVersions(model: SnapshotModel, replica: MakeReplica): Map<number, TableVersion> {
+function compileVersions(model: SnapshotModel, { replica, gate }: Makers): Map<number, TableVersion> {
   return new Map(
     model.versions.map(({ version, default_timeout_ms, replicas }) => [
       version,
@@ -42,6 +47,7 @@ function compileVersions(model: SnapshotModel, replica: MakeReplica): Map<number
         label: String(version),
         timeoutMs: default_timeout_ms,
         replicas: replicas.map(({ node_id, address }) => replica(model.name, version, node_id, address)),
+        gate: gate(model.name, version, replicas.length),
         path: `/models/${encodeURIComponent(model.name)}/versions/${version}`,
       },
     ]),
@@ -52,12 +58,12 @@ export function compileTable(
   snapshot: Snapshot,
   authenticator: Authenticator,
   counters: TrafficCounters,
-  replica: MakeReplica,
+  makers: Makers,
 ): RoutingTable {
   const models = new Map(
     snapshot.models.map((model) => [
       model.name,
-      { aliases: model.aliases, versions: compileVersions(model, replica) },
+      { aliases: model.aliases, versions: compileVersions(model, makers) },
     ]),
   );
   const nothing = { aliases: {}, versions: new Map<number, TableVersion>() };

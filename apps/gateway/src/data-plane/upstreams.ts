@@ -8,6 +8,8 @@ import { newLoad } from '#routing/balancer';
 import type { Load } from '#routing/balancer';
 import { newHealth } from '#routing/outlier';
 import type { Health } from '#routing/outlier';
+import { Gate } from './gate.js';
+import type { GateSettings } from './gate.js';
 
 export interface Replica {
   readonly nodeId: string;
@@ -19,8 +21,7 @@ export interface Replica {
   readonly health: Health;
 }
 
-export interface UpstreamSettings {
-  readonly maxConnectionsPerNode: number;
+export interface UpstreamSettings extends GateSettings {
   readonly connectTimeoutMs: number;
 }
 
@@ -49,7 +50,13 @@ const clientOptions = ({ connectTimeoutMs }: UpstreamSettings): Client.Options =
   bodyTimeout: 0,
 });
 
+/** Finds or makes a replica. */
+export type MakeReplica = (model: string, version: number, nodeId: string, address: string) => Replica;
+/** Finds or makes the gate of a version, wide enough for its replicas. */
+export type MakeGate = (model: string, version: number, replicas: number) => Gate;
+
 export class Upstreams {
+  private gates = new Map<string, Gate>();
   private pools = new Map<string, Pool>();
   private replicas = new Map<string, Replica>();
 
@@ -59,18 +66,23 @@ export class Upstreams {
    * Runs `build` with a function that finds or makes replicas, then lets go of all that it did not ask for. A connection pool that
    * is let go finishes the requests that it has.
    */
-  rebuild<T>(
-    nowMs: number,
-    build: (replica: (model: string, version: number, nodeId: string, address: string) => Replica) => T,
-  ): T {
+  rebuild<T>(nowMs: number, build: (replica: MakeReplica, gate: MakeGate) => T): T {
     const pools = new Map<string, Pool>();
     const replicas = new Map<string, Replica>();
+    const gates = new Map<string, Gate>();
     const poolAt = (address: string): Pool => {
       const pool = pools.get(address) ?? this.pools.get(address) ?? this.connect(address);
       pools.set(address, pool);
       return pool;
     };
-    const built = build((model, version, nodeId, address) => {
+    const makeGate: MakeGate = (model, version, count) => {
+      const key = `${model}/${version}`;
+      const gate = this.gates.get(key) ?? new Gate(this.settings);
+      gates.set(key, gate);
+      gate.resize(count);
+      return gate;
+    };
+    const makeReplica: MakeReplica = (model, version, nodeId, address) => {
       const key = JSON.stringify([model, version, nodeId, address]);
       const replica = this.replicas.get(key) ?? {
         nodeId,
@@ -83,16 +95,25 @@ export class Upstreams {
       poolAt(address);
       replicas.set(key, replica);
       return replica;
-    });
+    };
+    const built = build(makeReplica, makeGate);
     for (const [address, pool] of this.pools) if (!pools.has(address)) pool.close(() => undefined);
     this.pools = pools;
     this.replicas = replicas;
+    this.gates = gates;
     return built;
   }
 
   /** All that the table of the moment lists. */
   all(): Iterable<Replica> {
     return this.replicas.values();
+  }
+
+  /** Requests that wait for room at a node. */
+  get waiting(): number {
+    let total = 0;
+    for (const gate of this.gates.values()) total += gate.waitingCount;
+    return total;
   }
 
   /** Breaks off what is still under way. */
