@@ -128,15 +128,12 @@ class Forwarding implements AttemptOwner, Visitor {
     // A whole body may come out of the parser after its caller has gone.
     if (this.exchange.res.destroyed) return;
     this.body = body;
-<<<<<<< HEAD
     this.exchange.body = body;
-=======
     if (isPrediction(this.exchange.route.operation)) this.version.gate.enter(this);
     else this.onEntered();
   }
 
   onEntered(): void {
->>>>>>> bb3e646 (Overload: bounded requests per version, a short queue, then 503 at once; adaptive limit on demand; changes under load fail nothing; gated traffic as a metric)
     const nowMs = performance.now();
     this.core.retryBudget.request(nowMs);
     const replica = pick(this.replicas(), nowMs, this.core.random);
