@@ -1,5 +1,5 @@
 /** Where the access log goes: a file or stdout, written aside from the event loop and bounded in memory. */
-import { open } from 'node:fs/promises';
+import { openSync } from 'node:fs';
 import { pino } from 'pino';
 import type { Logger } from '#platform/logger';
 import { AccessLog } from './data-plane/access-log.js';
@@ -15,17 +15,17 @@ export interface AccessLogFile {
   close(): Promise<void>;
 }
 
-/** Resolves to undefined when nothing is to be logged; rejects when the file cannot be opened: better no start than no log. */
-export async function openAccessLog(
+/** Undefined when nothing is to be logged. @throws when the file cannot be opened: better no start than no log */
+export function openAccessLog(
   file: string,
   share: number,
   random: () => number,
   logger: Logger,
-): Promise<AccessLogFile | undefined> {
+): AccessLogFile | undefined {
   if (share === 0) return undefined;
-  const handle = file === '-' ? undefined : await open(file, 'a', 0o640);
   const destination = pino.destination({
-    fd: handle?.fd ?? 1,
+    // The destination closes it at the end, unless it is stdout.
+    fd: file === '-' ? 1 : openSync(file, 'a', 0o640),
     sync: false,
     minLength: pieceBytes - 1,
     maxWrite: pieceBytes,
@@ -53,7 +53,6 @@ export async function openAccessLog(
           .once('error', () => resolve())
           .end(),
       );
-      await handle?.close();
     },
   };
 }

@@ -25,7 +25,7 @@ export interface Gateway {
 /** Starts a gateway. It listens at once and serves as soon as it has a snapshot. */
 export async function startGateway(settings: GatewaySettings, logger: Logger): Promise<Gateway> {
   const core = new Core(dataPlaneSettings(settings), logger);
-  const accessLog = await openAccessLog(
+  const accessLog = openAccessLog(
     settings.SLUICE_GATEWAY_ACCESS_LOG,
     settings.SLUICE_GATEWAY_ACCESS_LOG_SHARE,
     core.random,
