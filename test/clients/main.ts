@@ -11,7 +11,7 @@ import type { Value } from '../support/onnx-model.js';
 import { startPlatform } from '../support/platform.js';
 import type { Platform } from '../support/platform.js';
 
-const packages = ['tritonclient[http]==2.73.0'];
+const packages = ['tritonclient[http]==2.73.0', 'mlflow==3.17.2', 'onnx==1.23.2', 'onnxruntime==1.32.0'];
 
 async function run(
   command: string,
@@ -86,12 +86,19 @@ async function main(): Promise<number> {
     for (const [name, bytes] of Object.entries(models)) await release(platform, folder, name, bytes);
     const token = await (await platform.createCaller(['infer'])).token();
     for (const name of Object.keys(models)) await servedBy(platform, token, name);
-    return await run(python, [join(packageRoot, 'test/clients/triton_client.py')], {
+    const triton = await run(python, [join(packageRoot, 'test/clients/triton_client.py')], {
       SLUICE_URL: platform.gatewayUrl,
       SLUICE_MODEL: 'pair',
       SLUICE_TOKEN: token,
       SLUICE_ADMIN_TOKEN: await adminToken(platform),
     });
+    const mlflow = await run(python, [join(packageRoot, 'test/clients/mlflow_client.py')], {
+      MLFLOW_TRACKING_URI: platform.gatewayUrl,
+      MLFLOW_TRACKING_TOKEN: await adminToken(platform),
+      MLFLOW_HTTP_REQUEST_MAX_RETRIES: '2',
+      SLUICE_MODEL: 'pair',
+    });
+    return triton === 0 ? mlflow : triton;
   } finally {
     await platform.stop();
     await rm(folder, { recursive: true, force: true });

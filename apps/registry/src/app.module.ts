@@ -13,6 +13,7 @@ import { HealthModule } from './health/health.module.js';
 import { AccessGuard } from './http/access.guard.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { JobsModule } from './jobs/jobs.module.js';
+import { MlflowModule } from './mlflow/mlflow.module.js';
 import { ModelsModule } from './models/models.module.js';
 import { NodesModule } from './nodes/nodes.module.js';
 import { NotifyModule } from './notify/notify.module.js';
@@ -44,6 +45,7 @@ const features = [
   ArtifactsModule,
   AliasesModule,
   EndpointsModule,
+  MlflowModule,
 ];
 
 @Module({})

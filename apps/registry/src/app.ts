@@ -4,6 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppModule } from './app.module.js';
 import { Authenticator } from './auth/authenticator.js';
 import { serveDocs } from './docs/docs.js';
+import { MlflowServer } from './mlflow/mlflow-server.js';
 import { NestLogger } from './http/nest-logger.js';
 import { createAdapter, prepareServer } from './http/server.js';
 import type { Platform } from './platform.module.js';
@@ -18,6 +19,7 @@ export async function createApp(platform: Platform): Promise<NestFastifyApplicat
   prepareServer(app.getHttpAdapter().getInstance(), {
     authenticate: (request, spec) => authenticator.authenticate(request, spec),
   });
+  app.get(MlflowServer).serve(app.getHttpAdapter().getInstance());
   serveDocs(app);
   return app;
 }

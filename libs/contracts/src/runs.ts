@@ -10,7 +10,7 @@ export const ListExperiments = z.strictObject({ ...pageQuery });
 export const ExperimentPage = pageOf(Experiment);
 
 export const RunParams = z.object({ run_id: Id });
-export const runStatuses = ['RUNNING', 'FINISHED', 'FAILED', 'KILLED'] as const;
+export const runStatuses = ['RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED'] as const;
 export const RunStatus = z.enum(runStatuses);
 export type RunStatus = z.infer<typeof RunStatus>;
 

@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import type { DataSourceOptions } from 'typeorm';
 import { AuditEntryEntity, ClientEntity, SigningKeyEntity } from './entities/client.entity.js';
 import { EndpointEntity, TrafficRevisionEntity, TrafficTargetEntity } from './entities/endpoint.entity.js';
+import { LoggedModelEntity, MlflowFileEntity, MlflowVersionEntity } from './entities/mlflow.entity.js';
 import { ModelEntity } from './entities/model.entity.js';
 import { NodeEntity, ReplicaEntity, SnapshotStateEntity } from './entities/node.entity.js';
 import {
@@ -59,6 +60,9 @@ export const entities = [
   RunTagEntity,
   MetricEntity,
   LatestMetricEntity,
+  MlflowFileEntity,
+  LoggedModelEntity,
+  MlflowVersionEntity,
 ];
 
 export interface DatabaseSettings {

@@ -7,6 +7,7 @@ import type { ArgumentsHost, ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isDocsPath } from '../docs/docs-path.js';
 import { toSluiceError } from './error-mapping.js';
+import { isMlflowPath, toMlflowError } from './mlflow-error.js';
 
 @Catch()
 export class ProblemFilter implements ExceptionFilter {
@@ -34,6 +35,7 @@ export class ProblemFilter implements ExceptionFilter {
 
 /** Sends `error` with the headers that belong to it. */
 export function sendProblem(error: SluiceError, request: FastifyRequest, reply: FastifyReply): void {
+  if (isMlflowPath(request.url)) return sendMlflowError(error, reply);
   const isTokenRoute = request.routeOptions.config?.spec === routes.auth.token;
   const problem = toProblem(error, request.id);
   if (error.status === 401)
@@ -43,6 +45,17 @@ export function sendProblem(error: SluiceError, request: FastifyRequest, reply: 
     .code(error.status)
     .header('content-type', 'application/problem+json; charset=utf-8')
     .send(JSON.stringify(isTokenRoute ? { ...problem, ...oauthMembers(error) } : problem));
+}
+
+/** MLflow's clients look at `error_code` alone. */
+function sendMlflowError(error: SluiceError, reply: FastifyReply): void {
+  const { status, ...body } = toMlflowError(error);
+  if (status === 401) void reply.header('www-authenticate', challengeOf(error, false));
+  if (error.retryAfterS !== undefined) void reply.header('retry-after', String(error.retryAfterS));
+  void reply
+    .code(status)
+    .header('content-type', 'application/json; charset=utf-8')
+    .send(JSON.stringify(body));
 }
 
 /** RFC 6750 §3, and RFC 6749 §5.2 for the token endpoint. */

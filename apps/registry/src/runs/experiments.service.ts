@@ -24,7 +24,7 @@ export class ExperimentsService {
   ) {}
 
   create(input: z.output<typeof CreateExperiment>, actor: Actor): Promise<z.output<typeof Experiment>> {
-    const row: ExperimentEntity = { id: uuidv7(), ...input, created_at: new Date() };
+    const row: ExperimentEntity = { id: uuidv7(), ...input, created_at: new Date(), deleted_at: null };
     return this.transactions.write(actor, async (tx) => {
       await tx.manager.insert(ExperimentEntity, row).catch((error: unknown) => {
         if (violatedConstraint(error) !== 'experiments_name_key') throw error;

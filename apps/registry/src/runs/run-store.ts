@@ -102,6 +102,7 @@ export function readRuns(manager: EntityManager, filter: RunFilter): Promise<Run
      FROM (SELECT * FROM runs
            WHERE ($1::uuid IS NULL OR id = $1) AND ($2::uuid IS NULL OR experiment_id = $2)
              AND ($3::text IS NULL OR status = $3) AND ($4::uuid IS NULL OR id < $4)
+             AND ($1::uuid IS NOT NULL OR deleted_at IS NULL)
            ORDER BY id DESC LIMIT $5) r
      JOIN experiments e ON e.id = r.experiment_id
      LEFT JOIN LATERAL (SELECT json_object_agg(key, value) AS params FROM run_params WHERE run_id = r.id) p ON true

@@ -43,6 +43,7 @@ export class RunsService {
         status: 'RUNNING',
         started_at: new Date(),
         ended_at: null,
+        deleted_at: null,
         created_by: actor.subject,
       };
       await tx.manager.insert(RunEntity, row);

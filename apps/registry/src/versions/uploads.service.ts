@@ -53,7 +53,7 @@ export class UploadsService {
     const entryFile = planVersion(received.files, received.metadata);
     await this.requireRun(received.metadata.run_id);
     const version = await this.transactions.write(caller, (tx) =>
-      insertVersion(tx, model, entryFile, received, caller),
+      insertVersion(tx, model, { entryFile }, received, caller),
     );
     await this.jobs.lookAgain('placement');
     return version;
@@ -71,16 +71,24 @@ export class UploadsService {
   }
 }
 
-async function insertVersion(
+/** What a version is loaded from, or why it cannot be. */
+export interface VersionPlan {
+  readonly entryFile: string;
+  /** The version is kept, but FAILED from the start for this reason. */
+  readonly notServable?: string | undefined;
+}
+
+/** Allots the number and writes every row of a version whose files are in the store. */
+export async function insertVersion(
   tx: WriteContext,
   modelName: string,
-  entryFile: string,
+  plan: VersionPlan,
   { files, metadata }: ReceivedUpload,
   caller: Caller,
 ): Promise<Version> {
   const model = await lockModel(tx.manager, modelName);
   requireUnarchived(model);
-  const row = newVersion(model, entryFile, metadata, caller);
+  const row = newVersion(model, plan, metadata, caller);
   await tx.manager.update(ModelEntity, { id: model.id }, { next_version: row.number + 1 });
   await insertArtifacts(tx, files, row.created_at);
   await tx.manager.insert(VersionEntity, row);
@@ -106,18 +114,18 @@ async function insertVersion(
 
 const newVersion = (
   model: ModelEntity,
-  entryFile: string,
+  plan: VersionPlan,
   metadata: CreateVersion,
   caller: Caller,
 ): VersionEntity => ({
   id: uuidv7(),
   model_id: model.id,
   number: model.next_version,
-  status: 'PENDING',
-  status_reason: null,
+  status: plan.notServable === undefined ? 'PENDING' : 'FAILED',
+  status_reason: plan.notServable ?? null,
   description: metadata.description,
   tags: metadata.tags,
-  entry_file: entryFile,
+  entry_file: plan.entryFile,
   signature: null,
   profile: null,
   run_id: metadata.run_id ?? null,

@@ -9,5 +9,6 @@ import { VersionsService } from './versions.service.js';
   imports: [ArtifactsModule],
   controllers: [VersionsController],
   providers: [VersionsService, UploadsService, ConfigsService],
+  exports: [VersionsService],
 })
 export class VersionsModule {}

@@ -13,12 +13,14 @@ export class ExperimentEntity {
   tags!: Record<string, string>;
   @Column(instant)
   created_at!: Date;
+  @Column(nullableInstant)
+  deleted_at!: Date | null;
 }
 
 @Entity('runs')
 @Index('runs_experiment_idx', ['experiment_id', 'id'])
-@Check('runs_status_check', `"status" IN ('RUNNING', 'FINISHED', 'FAILED', 'KILLED')`)
-@Check('runs_end_check', `("status" = 'RUNNING') = ("ended_at" IS NULL)`)
+@Check('runs_status_check', `"status" IN ('RUNNING', 'SCHEDULED', 'FINISHED', 'FAILED', 'KILLED')`)
+@Check('runs_end_check', `("status" IN ('RUNNING', 'SCHEDULED')) = ("ended_at" IS NULL)`)
 @ForeignKey(() => ExperimentEntity, ['experiment_id'], ['id'], { name: 'runs_experiment_fkey' })
 export class RunEntity {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'runs_pkey' })
@@ -33,6 +35,8 @@ export class RunEntity {
   started_at!: Date;
   @Column(nullableInstant)
   ended_at!: Date | null;
+  @Column(nullableInstant)
+  deleted_at!: Date | null;
   @Column('text')
   created_by!: string;
 }

@@ -1,0 +1,241 @@
+/** Logged models of MLflow 3: a model's files and facts, from the run that made it, before anyone registers it. */
+import { LoggedModelEntity } from '#database/entities/mlflow.entity';
+import { ExperimentEntity } from '#database/entities/run.entity';
+import { SluiceError } from '#platform/errors';
+import { Injectable } from '@nestjs/common';
+import { DataSource, IsNull } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { z } from 'zod';
+import { madeUpName } from '../runs/run-name.js';
+import { ExperimentOperations, experimentIdOf } from './experiments.operations.js';
+import {
+  Key,
+  fromHex,
+  offsetOf,
+  pageOfRows,
+  runFields,
+  runIdOf,
+  searchFields,
+  tagList,
+  toHex,
+  toPairs,
+} from './fields.js';
+import { MlflowFiles } from './mlflow-files.js';
+import { operation } from './operation.js';
+import { Parameters, attributeOf, toCondition, toOrderBy } from './search/sql.js';
+import type { Resolve } from './search/sql.js';
+
+const ById = z.object({ model_id: z.string() });
+const Create = z.object({
+  experiment_id: z.string(),
+  name: z.string().max(500).default(''),
+  model_type: z.string().max(500).default(''),
+  source_run_id: z.string().default(''),
+  params: tagList(6_000),
+  tags: tagList(8_000),
+});
+const Status = z.enum(['LOGGED_MODEL_PENDING', 'LOGGED_MODEL_READY', 'LOGGED_MODEL_UPLOAD_FAILED']);
+const Outputs = z.object({ ...runFields, models: z.array(ById).max(1_000).default([]) });
+const { order_by: _textOrder, ...searching } = searchFields(50, 1_000);
+const Search = z.object({
+  ...searching,
+  experiment_ids: z.array(z.string()).max(1_000).default([]),
+  order_by: z
+    .array(z.object({ field_name: z.string().max(300), ascending: z.boolean().default(true) }))
+    .max(20)
+    .default([]),
+});
+
+const read = { method: 'GET', access: 'runs:read' } as const;
+const write = { method: 'POST', access: 'runs:write' } as const;
+
+@Injectable()
+export class LoggedModelOperations {
+  readonly operations = [
+    operation({ ...write, path: 'logged-models', input: Create }, (input) => this.create(input)),
+    operation({ ...write, access: 'runs:read', path: 'logged-models/search', input: Search }, (input) =>
+      this.search(input),
+    ),
+    operation({ ...read, path: 'logged-models/{model_id}', input: ById }, async (input) => ({
+      model: await this.view(await this.find(input.model_id)),
+    })),
+    operation(
+      { ...write, method: 'PATCH', path: 'logged-models/{model_id}', input: ById.extend({ status: Status }) },
+      (input) => this.finalize(input.model_id, input.status),
+    ),
+    operation({ ...write, method: 'DELETE', path: 'logged-models/{model_id}', input: ById }, (input) =>
+      this.change(input.model_id, { deleted_at: new Date() }),
+    ),
+    operation(
+      { ...write, path: 'logged-models/{model_id}/params', input: ById.extend({ params: tagList(6_000) }) },
+      (input) => this.merge(input.model_id, 'params', input.params, []),
+    ),
+    operation(
+      {
+        ...write,
+        method: 'PATCH',
+        path: 'logged-models/{model_id}/tags',
+        input: ById.extend({ tags: tagList(8_000) }),
+      },
+      (input) => this.merge(input.model_id, 'tags', input.tags, []),
+    ),
+    operation(
+      {
+        ...write,
+        method: 'DELETE',
+        path: 'logged-models/{model_id}/tags/{tag_key}',
+        input: ById.extend({ tag_key: Key }),
+      },
+      (input) => this.merge(input.model_id, 'tags', {}, [input.tag_key]),
+    ),
+    operation(
+      {
+        ...read,
+        path: 'logged-models/{model_id}/artifacts/directories',
+        input: ById.extend({ artifact_directory_path: z.string().default('') }),
+      },
+      async (input, caller) => {
+        const root = await this.rootOf(await this.find(input.model_id));
+        const folder = input.artifact_directory_path.replace(/^\/|\/$/g, '');
+        const files = await this.files.list(folder === '' ? root : `${root}/${folder}`, caller);
+        return { root_uri: `mlflow-artifacts:/${root}`, files };
+      },
+    ),
+    // A logged model names its run when it is made, so there is nothing more to write.
+    operation({ ...write, path: 'runs/outputs', input: Outputs }, async (input) => {
+      runIdOf(input);
+      for (const model of input.models) await this.find(model.model_id);
+    }),
+  ];
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly experiments: ExperimentOperations,
+    private readonly files: MlflowFiles,
+  ) {}
+
+  /** @param id `m-` and 32 hex digits. @throws SluiceError ARTIFACT_NOT_FOUND */
+  async find(id: string): Promise<LoggedModelEntity> {
+    const uuid = id.startsWith('m-') ? fromHex(id.slice(2)) : undefined;
+    const row =
+      uuid === undefined
+        ? null
+        : await this.dataSource.manager.findOneBy(LoggedModelEntity, { id: uuid, deleted_at: IsNull() });
+    if (row) return row;
+    throw new SluiceError('ARTIFACT_NOT_FOUND', `Logged model with ID '${id.slice(0, 100)}' not found.`);
+  }
+
+  /** Where its files are. */
+  async rootOf(row: LoggedModelEntity): Promise<string> {
+    const experiment = await this.dataSource.manager.findOneByOrFail(ExperimentEntity, {
+      id: row.experiment_id,
+    });
+    return `${experimentIdOf(experiment)}/models/${loggedModelId(row.id)}/artifacts`;
+  }
+
+  private async create(input: z.output<typeof Create>): Promise<object> {
+    const experiment = await this.experiments.find(input.experiment_id);
+    const now = new Date();
+    const row: LoggedModelEntity = {
+      id: uuidv7(),
+      experiment_id: experiment.id,
+      run_id: input.source_run_id === '' ? null : runIdOf({ run_id: input.source_run_id }),
+      name: input.name === '' ? madeUpName(Math.random) : input.name,
+      model_type: input.model_type,
+      status: 'PENDING',
+      params: input.params,
+      tags: input.tags,
+      created_at: now,
+      updated_at: now,
+      deleted_at: null,
+    };
+    await this.dataSource.manager.insert(LoggedModelEntity, row);
+    return { model: await this.view(row) };
+  }
+
+  private async finalize(id: string, status: z.output<typeof Status>): Promise<object> {
+    await this.change(id, { status: status.replace('LOGGED_MODEL_', '') });
+    return { model: await this.view(await this.find(id)) };
+  }
+
+  private async change(id: string, wanted: Partial<LoggedModelEntity>): Promise<void> {
+    const row = await this.find(id);
+    await this.dataSource.manager.update(
+      LoggedModelEntity,
+      { id: row.id },
+      { ...wanted, updated_at: new Date() },
+    );
+  }
+
+  private async merge(
+    id: string,
+    column: 'params' | 'tags',
+    added: Record<string, string>,
+    removed: string[],
+  ): Promise<object> {
+    const row = await this.find(id);
+    await this.dataSource.manager.query(
+      `UPDATE logged_models SET ${column} = (${column} || $2::jsonb) - $3::text[], updated_at = now() WHERE id = $1`,
+      [row.id, JSON.stringify(added), removed],
+    );
+    return column === 'tags' ? { model: await this.view(await this.find(id)) } : {};
+  }
+
+  private async search(input: z.output<typeof Search>): Promise<object> {
+    const parameters = new Parameters();
+    const ids = await Promise.all(
+      input.experiment_ids.map(async (id) => (await this.experiments.find(id)).id),
+    );
+    const orders = input.order_by.map((order) => `${order.field_name} ${order.ascending ? 'ASC' : 'DESC'}`);
+    const offset = offsetOf(input.page_token);
+    const rows = await this.dataSource.manager.query<LoggedModelEntity[]>(
+      `SELECT * FROM logged_models x WHERE x.deleted_at IS NULL
+         AND x.experiment_id = ANY(${parameters.add(ids)}::uuid[])
+         AND ${toCondition(input.filter, resolve, parameters)}
+       ORDER BY ${toOrderBy(orders, resolve, parameters, 'x.created_at DESC, x.id')}
+       LIMIT ${input.max_results + 1} OFFSET ${offset}`,
+      parameters.values,
+    );
+    const { rows: found, ...next } = pageOfRows(rows, input.max_results, offset);
+    return { models: await Promise.all(found.map((row) => this.view(row))), ...next };
+  }
+
+  private async view(row: LoggedModelEntity): Promise<object> {
+    const root = await this.rootOf(row);
+    return {
+      info: {
+        model_id: loggedModelId(row.id),
+        experiment_id: root.split('/', 1)[0],
+        name: row.name,
+        creation_timestamp_ms: row.created_at.getTime(),
+        last_updated_timestamp_ms: row.updated_at.getTime(),
+        artifact_uri: `mlflow-artifacts:/${root}`,
+        status: `LOGGED_MODEL_${row.status}`,
+        model_type: row.model_type,
+        ...(row.run_id === null ? {} : { source_run_id: toHex(row.run_id) }),
+        tags: toPairs(row.tags),
+      },
+      data: { params: toPairs(row.params), metrics: [] },
+    };
+  }
+}
+
+/** The id as clients see it. */
+export const loggedModelId = (uuid: string): string => `m-${toHex(uuid)}`;
+
+const columns = {
+  name: { sql: 'x.name', type: 'text' },
+  model_id: { sql: `'m-' || replace(x.id::text, '-', '')`, type: 'text' },
+  model_type: { sql: 'x.model_type', type: 'text' },
+  status: { sql: 'x.status', type: 'text' },
+  source_run_id: { sql: `replace(x.run_id::text, '-', '')`, type: 'text' },
+  creation_timestamp: { sql: 'extract(epoch FROM x.created_at) * 1000', type: 'number' },
+  creation_time: { sql: 'extract(epoch FROM x.created_at) * 1000', type: 'number' },
+  last_updated_timestamp: { sql: 'extract(epoch FROM x.updated_at) * 1000', type: 'number' },
+} as const;
+
+const resolve: Resolve = ({ entity, key }, parameters) => {
+  if (entity === 'attribute') return attributeOf(columns, key);
+  if (entity === 'metric') return undefined;
+  return { sql: `(x.${entity}s ->> ${parameters.add(key)}::text)`, type: 'text' };
+};

@@ -1,0 +1,46 @@
+/** One call of MLflow's protocol: where it is, who may make it, what it takes and what it does. */
+import type { Access, HttpMethod } from '#contracts/route';
+import { SluiceError } from '#platform/errors';
+import type { z } from 'zod';
+import type { Caller } from '../http/caller.js';
+
+interface OperationHead<S extends z.ZodType> {
+  readonly method: HttpMethod;
+  /** Below `/api/2.0/mlflow/`. */
+  readonly path: string;
+  readonly access: Access;
+  readonly input: S;
+}
+
+export interface Operation {
+  readonly method: HttpMethod;
+  readonly path: string;
+  readonly access: Access;
+  /** @param raw the fields of query, body and path together */
+  handle(raw: Readonly<Record<string, unknown>>, caller: Caller): Promise<object>;
+}
+
+/** What a service offers under MLflow's paths. */
+export interface OperationSource {
+  readonly operations: readonly Operation[];
+}
+
+/** An operation whose handler gets its input parsed; no result is the empty object. */
+export function operation<S extends z.ZodType>(
+  { input, ...head }: OperationHead<S>,
+  run: (input: z.output<S>, caller: Caller) => Promise<object | void>,
+): Operation {
+  return { ...head, handle: async (raw, caller) => (await run(parse(input, raw), caller)) ?? {} };
+}
+
+/** Unknown fields are ignored, and null is absence, as in protobuf's JSON. */
+function parse<S extends z.ZodType>(schema: S, raw: Readonly<Record<string, unknown>>): z.output<S> {
+  const given = Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== null));
+  const result = schema.safeParse(given);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw new SluiceError(
+    'INVALID_REQUEST',
+    `Invalid value for parameter '${issue?.path.join('.') ?? ''}': ${issue?.message ?? ''}`,
+  );
+}

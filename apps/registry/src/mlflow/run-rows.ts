@@ -1,0 +1,88 @@
+/** Runs as MLflow shows them: found by a condition, then read with params, tags and latest metrics in one statement. */
+import type { RunStatus } from '#contracts/runs';
+import type { EntityManager } from 'typeorm';
+import { toHex } from './fields.js';
+import { attributeOf } from './search/sql.js';
+import type { Resolve } from './search/sql.js';
+
+export interface MlflowRunRow {
+  readonly id: string;
+  readonly experiment_id: string;
+  readonly name: string;
+  readonly status: RunStatus;
+  readonly started_at: Date;
+  readonly ended_at: Date | null;
+  readonly deleted_at: Date | null;
+  readonly created_by: string;
+  readonly params: object[];
+  readonly tags: object[];
+  readonly metrics: object[];
+  readonly model_outputs: object[];
+}
+
+/** Shown like `experimentIdOf`. */
+const experimentId = `CASE WHEN e.name = 'Default' THEN '0' ELSE replace(e.id::text, '-', '') END`;
+
+/** The runs of these ids, in their order. */
+export function readMlflowRuns(manager: EntityManager, ids: readonly string[]): Promise<MlflowRunRow[]> {
+  return manager.query<MlflowRunRow[]>(
+    `SELECT r.id, ${experimentId} AS experiment_id, r.name, r.status, r.started_at, r.ended_at, r.deleted_at, r.created_by,
+       (SELECT coalesce(json_agg(json_build_object('key', key, 'value', value) ORDER BY key), '[]')
+        FROM run_params WHERE run_id = r.id) AS params,
+       (SELECT coalesce(json_agg(json_build_object('key', key, 'value', value) ORDER BY key), '[]')
+        FROM run_tags WHERE run_id = r.id) AS tags,
+       (SELECT coalesce(json_agg(json_build_object('key', key, 'value', value, 'timestamp', timestamp_ms, 'step', step)
+          ORDER BY key), '[]') FROM latest_metrics WHERE run_id = r.id) AS metrics,
+       (SELECT coalesce(json_agg(json_build_object('model_id', 'm-' || replace(id::text, '-', ''), 'step', 0) ORDER BY id), '[]')
+        FROM logged_models WHERE run_id = r.id AND deleted_at IS NULL) AS model_outputs
+     FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted(id, place)
+     JOIN runs r ON r.id = wanted.id JOIN experiments e ON e.id = r.experiment_id ORDER BY wanted.place`,
+    [ids],
+  );
+}
+
+/** Where a run's files are, below the root of all artifacts. */
+export const runArtifactRoot = (row: Pick<MlflowRunRow, 'id' | 'experiment_id'>): string =>
+  `${row.experiment_id}/${toHex(row.id)}/artifacts`;
+
+export const toRunInfo = (row: MlflowRunRow) => ({
+  run_id: toHex(row.id),
+  run_uuid: toHex(row.id),
+  run_name: row.name,
+  experiment_id: row.experiment_id,
+  user_id: row.created_by,
+  status: row.status,
+  start_time: row.started_at.getTime(),
+  ...(row.ended_at ? { end_time: row.ended_at.getTime() } : {}),
+  artifact_uri: `mlflow-artifacts:/${runArtifactRoot(row)}`,
+  lifecycle_stage: row.deleted_at ? 'deleted' : 'active',
+});
+
+export const toMlflowRun = (row: MlflowRunRow) => ({
+  info: toRunInfo(row),
+  data: { params: row.params, tags: row.tags, metrics: row.metrics },
+  inputs: {},
+  outputs: { model_outputs: row.model_outputs },
+});
+
+const runName = { sql: 'r.name', type: 'text' } as const;
+const columns = {
+  run_id: { sql: `replace(r.id::text, '-', '')`, type: 'text' },
+  run_name: runName,
+  'Run name': runName,
+  status: { sql: 'r.status', type: 'text' },
+  user_id: { sql: 'r.created_by', type: 'text' },
+  start_time: { sql: 'extract(epoch FROM r.started_at) * 1000', type: 'number' },
+  created: { sql: 'extract(epoch FROM r.started_at) * 1000', type: 'number' },
+  end_time: { sql: 'extract(epoch FROM r.ended_at) * 1000', type: 'number' },
+} as const;
+
+/** The fields of `runs r`. */
+export const resolveRunField: Resolve = ({ entity, key }, parameters) => {
+  if (entity === 'attribute') return attributeOf(columns, key);
+  const table = { metric: 'latest_metrics', param: 'run_params', tag: 'run_tags' }[entity];
+  return {
+    sql: `(SELECT f.value FROM ${table} f WHERE f.run_id = r.id AND f.key = ${parameters.add(key)}::text)`,
+    type: entity === 'metric' ? 'number' : 'text',
+  };
+};

@@ -1,0 +1,254 @@
+/** MLflow's runs. Unlike the API of Sluice's own, a run takes writes after its end too, until it is deleted. */
+import type { MetricPoint } from '#contracts/runs';
+import { MetricValue, runStatuses } from '#contracts/runs';
+import { RunEntity } from '#database/entities/run.entity';
+import { Transactions } from '#database/transactions';
+import type { WriteContext } from '#database/transactions';
+import { SluiceError } from '#platform/errors';
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { v7 as uuidv7 } from 'uuid';
+import { z } from 'zod';
+import type { Caller } from '../http/caller.js';
+import { madeUpName } from '../runs/run-name.js';
+import { writeBatch } from '../runs/run-store.js';
+import { ExperimentOperations, viewCondition } from './experiments.operations.js';
+import {
+  Int64,
+  Key,
+  Millis,
+  offsetOf,
+  pageOfRows,
+  runFields,
+  runIdOf,
+  runNotFound,
+  searchFields,
+  tagList,
+} from './fields.js';
+import { operation } from './operation.js';
+import { readMlflowRuns, resolveRunField, toMlflowRun, toRunInfo } from './run-rows.js';
+import { Parameters, toCondition, toOrderBy } from './search/sql.js';
+
+const Status = z.enum(runStatuses);
+const runNameTag = 'mlflow.runName';
+const Run = z.object(runFields);
+const Create = z.object({
+  experiment_id: z.string().default('0'),
+  run_name: z.string().max(250).default(''),
+  start_time: Millis.optional(),
+  tags: tagList(8_000),
+});
+const Update = Run.extend({
+  status: Status.optional(),
+  end_time: Millis.optional(),
+  run_name: z.string().max(250).default(''),
+});
+const Metric = z.object({ key: Key, value: MetricValue, timestamp: Millis, step: Int64.default(0) });
+const Param = z.object({ key: Key, value: z.string().max(6_000).default('') });
+const Tag = z.object({ key: Key, value: z.string().max(8_000).default('') });
+const Batch = Run.extend({
+  metrics: z.array(Metric).max(1_000).default([]),
+  params: z.array(Param).max(100).default([]),
+  tags: tagList(8_000).refine((tags) => Object.keys(tags).length <= 100, 'at most 100 tags a batch'),
+});
+const Search = z.object({
+  ...searchFields(1_000, 50_000),
+  experiment_ids: z.array(z.string()).max(1_000).default([]),
+  run_view_type: z.enum(['ACTIVE_ONLY', 'DELETED_ONLY', 'ALL']).default('ACTIVE_ONLY'),
+});
+
+const read = { method: 'GET', access: 'runs:read' } as const;
+const write = { method: 'POST', access: 'runs:write' } as const;
+
+@Injectable()
+export class RunOperations {
+  readonly operations = [
+    operation({ ...write, path: 'runs/create', input: Create }, (input, caller) =>
+      this.create(input, caller),
+    ),
+    operation({ ...read, path: 'runs/get', input: Run }, (input) => this.read(runIdOf(input))),
+    operation({ ...write, path: 'runs/update', input: Update }, (input, caller) =>
+      this.update(input, caller),
+    ),
+    operation({ ...write, path: 'runs/delete', input: Run }, (input, caller) =>
+      this.setDeleted(runIdOf(input), new Date(), caller),
+    ),
+    operation({ ...write, path: 'runs/restore', input: Run }, (input, caller) =>
+      this.setDeleted(runIdOf(input), null, caller),
+    ),
+    operation({ ...write, path: 'runs/log-metric', input: Metric.extend(runFields) }, (input, caller) =>
+      this.log({ ...input, metrics: [input] }, caller),
+    ),
+    ...['runs/log-parameter', 'runs/log-param'].map((path) =>
+      operation({ ...write, path, input: Param.extend(runFields) }, (input, caller) =>
+        this.log({ ...input, params: [input] }, caller),
+      ),
+    ),
+    operation({ ...write, path: 'runs/set-tag', input: Tag.extend(runFields) }, (input, caller) =>
+      this.log({ ...input, tags: { [input.key]: input.value } }, caller),
+    ),
+    operation({ ...write, path: 'runs/delete-tag', input: Run.extend({ key: Key }) }, (input, caller) =>
+      this.deleteTag(runIdOf(input), input.key, caller),
+    ),
+    operation({ ...write, path: 'runs/log-batch', input: Batch }, (input, caller) => this.log(input, caller)),
+    operation({ method: 'POST', access: 'runs:read', path: 'runs/search', input: Search }, (input) =>
+      this.search(input),
+    ),
+  ];
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly transactions: Transactions,
+    private readonly experiments: ExperimentOperations,
+  ) {}
+
+  private async create(input: z.output<typeof Create>, caller: Caller): Promise<object> {
+    const experiment = await this.experiments.find(input.experiment_id);
+    if (experiment.deleted_at)
+      throw new SluiceError(
+        'INVALID_REQUEST',
+        `The experiment ${experiment.name} is deleted. Restore it first.`,
+      );
+    const given = input.run_name === '' ? input.tags[runNameTag] : input.run_name;
+    const row: RunEntity = {
+      id: uuidv7(),
+      experiment_id: experiment.id,
+      name: given ?? madeUpName(Math.random),
+      status: 'RUNNING',
+      started_at: new Date(input.start_time ?? Date.now()),
+      ended_at: null,
+      deleted_at: null,
+      created_by: caller.subject,
+    };
+    await this.transactions.write(caller, async (tx) => {
+      await tx.manager.insert(RunEntity, row);
+      const tags = { ...input.tags, [runNameTag]: row.name };
+      await writeBatch(tx.manager, row.id, { params: {}, tags, metrics: [] });
+      await tx.audit({ action: 'run.create', subject: `runs/${row.id}`, after: row });
+    });
+    return this.read(row.id);
+  }
+
+  private async read(id: string): Promise<object> {
+    return { run: toMlflowRun(await this.row(id)) };
+  }
+
+  /** @throws SluiceError RUN_NOT_FOUND */
+  async row(id: string) {
+    const [row] = await readMlflowRuns(this.dataSource.manager, [id]);
+    if (row) return row;
+    throw runNotFound(id);
+  }
+
+  private async update(input: z.output<typeof Update>, caller: Caller): Promise<object> {
+    const id = runIdOf(input);
+    await this.change(id, caller, async (tx, run) => {
+      const status = input.status ?? run.status;
+      const isOpen = status === 'RUNNING' || status === 'SCHEDULED';
+      const endedAt = new Date(input.end_time ?? run.ended_at?.getTime() ?? Date.now());
+      const name = input.run_name === '' ? run.name : input.run_name;
+      const wanted = { status, name, ended_at: isOpen ? null : endedAt };
+      await tx.manager.update(RunEntity, { id }, wanted);
+      if (name !== run.name)
+        await writeBatch(tx.manager, id, { params: {}, tags: { [runNameTag]: name }, metrics: [] });
+      if (status !== run.status)
+        await tx.audit({ action: 'run.update', subject: `runs/${id}`, after: { status } });
+    });
+    return { run_info: toRunInfo(await this.row(id)) };
+  }
+
+  private async setDeleted(id: string, deletedAt: Date | null, caller: Caller): Promise<void> {
+    await this.transactions.write(caller, async (tx) => {
+      const { affected } = await tx.manager.update(RunEntity, { id }, { deleted_at: deletedAt });
+      if (affected === 0) throw runNotFound(id);
+      await tx.audit({ action: deletedAt ? 'run.delete' : 'run.restore', subject: `runs/${id}` });
+    });
+  }
+
+  private async log(input: Partial<z.output<typeof Batch>>, caller: Caller): Promise<void> {
+    const { metrics = [], params = [], tags = {} } = input;
+    if (metrics.length + params.length + Object.keys(tags).length > 1_000)
+      throw new SluiceError(
+        'INVALID_REQUEST',
+        'A batch holds at most 1000 metrics, params and tags together.',
+      );
+    const id = runIdOf(input);
+    const batch = { metrics: metrics.map(toPoint), params: toParams(params), tags };
+    await this.change(id, caller, async (tx) => {
+      await writeBatch(tx.manager, id, batch);
+      const name = tags[runNameTag];
+      if (name !== undefined && name !== '') await tx.manager.update(RunEntity, { id }, { name });
+    });
+  }
+
+  private async deleteTag(id: string, key: string, caller: Caller): Promise<void> {
+    await this.change(id, caller, async (tx) => {
+      const deleted = await tx.manager.query<[unknown, number]>(
+        'DELETE FROM run_tags WHERE run_id = $1 AND key = $2',
+        [id, key],
+      );
+      if (deleted[1] === 0)
+        throw new SluiceError('RUN_NOT_FOUND', `No tag with name: ${key} in run with id ${id}.`);
+    });
+  }
+
+  /** Writers share the run; a deletion waits for them, and they see it. */
+  private change(
+    id: string,
+    caller: Caller,
+    work: (tx: WriteContext, run: RunEntity) => Promise<void>,
+  ): Promise<void> {
+    return this.transactions.write(caller, async (tx) => {
+      const lock = { mode: 'pessimistic_read' } as const;
+      const run = await tx.manager.findOne(RunEntity, { where: { id }, lock });
+      if (run === null) throw runNotFound(id);
+      if (run.deleted_at)
+        throw new SluiceError(
+          'INVALID_REQUEST',
+          `The run ${id} must be in the 'active' state; it is deleted.`,
+        );
+      await work(tx, run);
+    });
+  }
+
+  private async search(input: z.output<typeof Search>): Promise<object> {
+    const { manager } = this.dataSource;
+    const parameters = new Parameters();
+    const ids = await Promise.all(
+      input.experiment_ids.map(async (id) => (await this.experiments.find(id)).id),
+    );
+    const offset = offsetOf(input.page_token);
+    const rows = await manager.query<{ id: string }[]>(
+      `SELECT r.id FROM runs r WHERE r.experiment_id = ANY(${parameters.add(ids)}::uuid[])
+         AND ${viewCondition(input.run_view_type, 'r.deleted_at')}
+         AND ${toCondition(input.filter, resolveRunField, parameters)}
+       ORDER BY ${toOrderBy(input.order_by, resolveRunField, parameters, 'r.started_at DESC, r.id DESC')}
+       LIMIT ${input.max_results + 1} OFFSET ${offset}`,
+      parameters.values,
+    );
+    const { rows: found, ...next } = pageOfRows(rows, input.max_results, offset);
+    const runs = await readMlflowRuns(
+      manager,
+      found.map((row) => row.id),
+    );
+    return { runs: runs.map(toMlflowRun), ...next };
+  }
+}
+
+const toPoint = ({ key, value, step, timestamp }: z.output<typeof Metric>): MetricPoint => ({
+  key,
+  value,
+  step,
+  timestamp_ms: timestamp,
+});
+
+/** @throws SluiceError PARAM_CONFLICT when a batch gives one param two values */
+function toParams(params: readonly z.output<typeof Param>[]): Record<string, string> {
+  const record = new Map<string, string>();
+  for (const { key, value } of params) {
+    if ((record.get(key) ?? value) !== value)
+      throw new SluiceError('PARAM_CONFLICT', `The batch gives the param "${key}" two values.`);
+    record.set(key, value);
+  }
+  return Object.fromEntries(record);
+}

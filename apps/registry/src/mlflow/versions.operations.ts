@@ -1,0 +1,205 @@
+/** MLflow's model versions, which are Sluice's versions: one that holds an ONNX model is checked by a node and can be released. */
+import { Description } from '#contracts/common';
+import { CreateVersion } from '#contracts/models';
+import { MlflowVersionEntity } from '#database/entities/mlflow.entity';
+import { VersionEntity } from '#database/entities/version.entity';
+import { Transactions } from '#database/transactions';
+import { SluiceError } from '#platform/errors';
+import { Injectable } from '@nestjs/common';
+import { DataSource } from 'typeorm';
+import { z } from 'zod';
+import type { Caller } from '../http/caller.js';
+import { JobQueue } from '../jobs/job-queue.js';
+import { findModel } from '../models/model-lookup.js';
+import { insertVersion } from '../versions/uploads.service.js';
+import { VersionsService } from '../versions/versions.service.js';
+import { Int64, Key, offsetOf, pageOfRows, runIdOf, searchFields, tagList } from './fields.js';
+import { operation } from './operation.js';
+import { Parameters, toCondition, toOrderBy } from './search/sql.js';
+import { VersionSources } from './version-sources.js';
+import {
+  ownTagPrefix,
+  readVersions,
+  resolveVersionField,
+  toModelVersion,
+  versionUri,
+} from './version-rows.js';
+import type { MlflowVersionRow } from './version-rows.js';
+
+const Version = z.object({ name: z.string().max(1_000), version: Int64 });
+const Create = z.object({
+  name: z.string().max(1_000),
+  source: z.string().min(1).max(2_000),
+  run_id: z.string().default(''),
+  model_id: z.string().default(''),
+  run_link: z.string().max(2_000).default(''),
+  description: Description.default(''),
+  tags: tagList(5_000),
+});
+const stages: Readonly<Record<string, string>> = {
+  none: 'None',
+  staging: 'Staging',
+  production: 'Production',
+  archived: 'Archived',
+};
+const Transition = Version.extend({
+  stage: z.string(),
+  archive_existing_versions: z.union([z.boolean(), z.stringbool()]).default(false),
+});
+
+const read = { method: 'GET', access: 'models:read' } as const;
+const write = { method: 'POST', access: 'models:write' } as const;
+
+@Injectable()
+export class VersionOperations {
+  readonly operations = [
+    operation({ ...write, path: 'model-versions/create', input: Create }, (input, caller) =>
+      this.create(input, caller),
+    ),
+    operation({ ...read, path: 'model-versions/get', input: Version }, (input) => this.view(input)),
+    operation(
+      { ...read, path: 'model-versions/search', input: z.object(searchFields(10_000, 200_000)) },
+      (input) => this.search(input),
+    ),
+    operation({ ...read, path: 'model-versions/get-download-uri', input: Version }, async (input) => ({
+      artifact_uri: versionUri((await this.row(input)).id),
+    })),
+    operation(
+      {
+        ...write,
+        method: 'PATCH',
+        path: 'model-versions/update',
+        input: Version.extend({ description: Description }),
+      },
+      async (input, caller) => {
+        await this.update(input, { description: input.description }, caller);
+        return this.view(input);
+      },
+    ),
+    operation(
+      { ...write, method: 'DELETE', path: 'model-versions/delete', input: Version },
+      async (input, caller) =>
+        void (await this.versions.archive({ model: input.name, version: input.version }, caller)),
+    ),
+    operation(
+      {
+        ...write,
+        path: 'model-versions/set-tag',
+        input: Version.extend({ key: Key, value: z.string().max(5_000) }),
+      },
+      async (input, caller) => {
+        if (input.key.startsWith(ownTagPrefix))
+          throw new SluiceError(
+            'INVALID_REQUEST',
+            `Tags that begin with "${ownTagPrefix}" are the registry's.`,
+          );
+        const { tags } = await this.row(input);
+        await this.update(input, { tags: { ...tags, [input.key]: input.value } }, caller);
+      },
+    ),
+    operation(
+      { ...write, method: 'DELETE', path: 'model-versions/delete-tag', input: Version.extend({ key: Key }) },
+      async (input, caller) => {
+        const { [input.key]: _gone, ...tags } = (await this.row(input)).tags;
+        await this.update(input, { tags }, caller);
+      },
+    ),
+    operation({ ...write, path: 'model-versions/transition-stage', input: Transition }, (input, caller) =>
+      this.transition(input, caller),
+    ),
+  ];
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly transactions: Transactions,
+    private readonly versions: VersionsService,
+    private readonly jobs: JobQueue,
+    private readonly sources: VersionSources,
+  ) {}
+
+  private async create(input: z.output<typeof Create>, caller: Caller): Promise<object> {
+    await findModel(this.dataSource.manager, input.name);
+    const { plan, files, runId, loggedModelId } = await this.sources.resolve(input.source);
+    const run = input.run_id === '' ? runId : runIdOf(input);
+    const metadata = CreateVersion.parse({
+      description: input.description,
+      tags: input.tags,
+      ...(run === null ? {} : { run_id: run }),
+    });
+    const made = await this.transactions.write(caller, async (tx) => {
+      const version = await insertVersion(tx, input.name, plan, { files, metadata }, caller);
+      await tx.manager.insert(MlflowVersionEntity, {
+        version_id: version.id,
+        source: input.source,
+        run_link: input.run_link,
+        logged_model_id: loggedModelId,
+        stage: 'None',
+      });
+      return version;
+    });
+    await this.jobs.lookAgain('placement');
+    return this.view({ name: input.name, version: made.version });
+  }
+
+  /** @throws SluiceError VERSION_NOT_FOUND */
+  private async row({ name, version }: z.output<typeof Version>): Promise<MlflowVersionRow> {
+    const { manager } = this.dataSource;
+    const [row] = await readVersions(manager, 'm.name = $1 AND v.number = $2::float8', [name, version]);
+    if (row) return row;
+    throw new SluiceError('VERSION_NOT_FOUND', `Model Version (name=${name}, version=${version}) not found`);
+  }
+
+  private async view(address: z.output<typeof Version>): Promise<object> {
+    return { model_version: toModelVersion(await this.row(address)) };
+  }
+
+  private async search(input: z.output<z.ZodObject<ReturnType<typeof searchFields>>>): Promise<object> {
+    const parameters = new Parameters();
+    const offset = offsetOf(input.page_token);
+    const rows = await readVersions(
+      this.dataSource.manager,
+      `${toCondition(input.filter, resolveVersionField, parameters)}
+       ORDER BY ${toOrderBy(input.order_by, resolveVersionField, parameters, 'm.name, v.number DESC')}
+       LIMIT ${input.max_results + 1} OFFSET ${offset}`,
+      parameters.values,
+    );
+    const { rows: found, ...next } = pageOfRows(rows, input.max_results, offset);
+    return { model_versions: found.map(toModelVersion), ...next };
+  }
+
+  private async update(
+    address: z.output<typeof Version>,
+    wanted: Partial<Pick<VersionEntity, 'description' | 'tags'>>,
+    caller: Caller,
+  ): Promise<void> {
+    const row = await this.row(address);
+    await this.transactions.write(caller, async (tx) => {
+      await tx.manager.update(VersionEntity, { id: row.id }, wanted);
+      await tx.audit({ action: 'version.update', subject: subjectOf(row), after: wanted });
+    });
+  }
+
+  private async transition(input: z.output<typeof Transition>, caller: Caller): Promise<object> {
+    const stage = stages[input.stage.toLowerCase()];
+    if (stage === undefined)
+      throw new SluiceError('INVALID_REQUEST', `Invalid Model Version stage: ${input.stage.slice(0, 100)}.`);
+    const row = await this.row(input);
+    await this.transactions.write(caller, async (tx) => {
+      if (input.archive_existing_versions)
+        await tx.manager.query(
+          `UPDATE mlflow_versions x SET stage = 'Archived' FROM versions v, models m
+           WHERE v.id = x.version_id AND m.id = v.model_id AND m.name = $1 AND x.stage = $2 AND v.id <> $3`,
+          [row.model, stage, row.id],
+        );
+      await tx.manager.query(
+        `INSERT INTO mlflow_versions (version_id, stage) VALUES ($1, $2)
+         ON CONFLICT (version_id) DO UPDATE SET stage = excluded.stage`,
+        [row.id, stage],
+      );
+      await tx.audit({ action: 'version.stage', subject: subjectOf(row), after: { stage } });
+    });
+    return this.view(input);
+  }
+}
+
+const subjectOf = (row: MlflowVersionRow): string => `models/${row.model}/versions/${row.number}`;

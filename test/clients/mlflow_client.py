@@ -1,0 +1,157 @@
+"""Drives the stock mlflow client: log, search, register, alias, load back, wait for the check, predict."""
+
+import os
+import time
+import urllib.request
+import json
+
+import mlflow
+import numpy as np
+import onnx
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from onnx import TensorProto, helper
+
+NAME = "mlflow-doubler"
+
+
+def doubler() -> onnx.ModelProto:
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2])
+    graph = helper.make_graph([helper.make_node("Add", ["x", "x"], ["y"])], "doubler", [x], [y])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+
+
+def log(client: MlflowClient) -> str:
+    mlflow.set_experiment("from-mlflow")
+    with mlflow.start_run(run_name="first") as run:
+        mlflow.log_params({"lr": 0.1, "layers": 3})
+        for step in range(5):
+            mlflow.log_metric("loss", 1 / (step + 1), step=step)
+        mlflow.log_metrics({"nan": float("nan"), "accuracy": 0.9})
+        mlflow.set_tag("team", "ml")
+        mlflow.log_text("hello", "notes/hello world.txt")
+        mlflow.onnx.log_model(doubler(), name="model", registered_model_name=NAME)
+    run_id = run.info.run_id
+    logged = client.get_run(run_id)
+    assert logged.info.status == "FINISHED" and logged.info.run_name == "first", logged.info
+    assert logged.data.params == {"lr": "0.1", "layers": "3"}, logged.data.params
+    assert logged.data.metrics["loss"] == 0.2 and np.isnan(logged.data.metrics["nan"])
+    assert [point.step for point in client.get_metric_history(run_id, "loss")] == [0, 1, 2, 3, 4]
+    assert mlflow.artifacts.load_text(f"{run.info.artifact_uri}/notes/hello world.txt") == "hello"
+    assert [file.path for file in client.list_artifacts(run_id)] == ["notes"]
+    return run_id
+
+
+def search(client: MlflowClient, run_id: str) -> None:
+    with mlflow.start_run(run_name="second"):
+        mlflow.log_metric("accuracy", 0.5)
+    found = mlflow.search_runs(
+        experiment_names=["from-mlflow"],
+        filter_string="metrics.accuracy > 0.4 AND attributes.status = 'FINISHED'",
+        order_by=["metrics.accuracy DESC"],
+        output_format="list",
+    )
+    assert [run.info.run_name for run in found] == ["first", "second"], found
+    only = client.search_runs([found[0].info.experiment_id], "params.lr = '0.1' AND tags.`team` LIKE 'm%'")
+    assert [run.info.run_id for run in only] == [run_id]
+    try:
+        client.search_runs([found[0].info.experiment_id], "metrics.a = '1'; DROP TABLE runs")
+        raise AssertionError("an attack passed")
+    except MlflowException as error:
+        assert error.error_code == "INVALID_PARAMETER_VALUE", error
+
+
+def registry(client: MlflowClient, run_id: str) -> None:
+    version = client.get_model_version(NAME, "1")
+    assert version.status == "READY" and version.run_id == run_id, version
+    client.set_registered_model_alias(NAME, "champion", "1")
+    client.set_registered_model_tag(NAME, "owner", "ada")
+    client.set_model_version_tag(NAME, "1", "note", "good")
+    assert client.get_model_version_by_alias(NAME, "champion").version == "1"
+    assert client.get_registered_model(NAME).aliases == {"champion": "1"}
+    assert NAME in [model.name for model in client.search_registered_models()]
+    assert [found.version for found in client.search_model_versions(f"name = '{NAME}'")] == ["1"]
+    client.transition_model_version_stage(NAME, "1", "Production")
+    assert client.get_latest_versions(NAME, ["Production"])[0].version == "1"
+    for uri in (f"models:/{NAME}@champion", f"models:/{NAME}/1", f"runs:/{run_id}/model"):
+        assert onnx_equal(mlflow.onnx.load_model(uri)), uri
+    for source in ("file:///etc/passwd", "/etc", "http://127.0.0.1/x", "s3://bucket/x"):
+        try:
+            client.create_model_version(NAME, source)
+            raise AssertionError(f"{source} was taken")
+        except MlflowException as error:
+            assert error.error_code == "INVALID_PARAMETER_VALUE", error
+
+
+def onnx_equal(model: onnx.ModelProto) -> bool:
+    return model.graph == doubler().graph
+
+
+def other_flavours(client: MlflowClient) -> None:
+    class Echo(mlflow.pyfunc.PythonModel):
+        def predict(self, context, model_input: list[str]) -> list[str]:
+            return model_input
+
+    with mlflow.start_run():
+        mlflow.pyfunc.log_model(name="echo", python_model=Echo(), registered_model_name="mlflow-echo")
+    tags = client.get_model_version("mlflow-echo", "1").tags
+    assert tags["sluice.status"] == "FAILED" and "python_function" in tags["sluice.status_reason"], tags
+    assert mlflow.pyfunc.load_model("models:/mlflow-echo/1").predict(["hi"]) == ["hi"]
+
+
+def sluice(client: MlflowClient) -> None:
+    """A version that was uploaded to Sluice itself."""
+    name = os.environ["SLUICE_MODEL"]
+    client.set_registered_model_alias(name, "of-mlflow", "1")
+    assert mlflow.onnx.load_model(f"models:/{name}@of-mlflow").graph.node
+
+
+def call(method: str, path: str, body: object, headers: dict[str, str]) -> dict:
+    request = urllib.request.Request(os.environ["MLFLOW_TRACKING_URI"] + path, method=method)
+    for key, value in headers.items():
+        request.add_header(key, value)
+    request.add_header("authorization", "Bearer " + os.environ["MLFLOW_TRACKING_TOKEN"])
+    data = None if body is None else json.dumps(body).encode()
+    if data is not None:
+        request.add_header("content-type", "application/json")
+    with urllib.request.urlopen(request, data=data) as answer:
+        return {"etag": answer.headers["etag"], **json.loads(answer.read())}
+
+
+def release(client: MlflowClient) -> None:
+    until = time.monotonic() + 60
+    while client.get_model_version(NAME, "1").tags["sluice.status"] != "READY":
+        assert time.monotonic() < until, client.get_model_version(NAME, "1").tags
+        time.sleep(0.2)
+    endpoint = call("GET", f"/api/v1/endpoints/{NAME}", None, {})
+    split = {"split": [{"version": 1, "weight": 1}]}
+    call("PUT", f"/api/v1/endpoints/{NAME}/traffic", split, {"if-match": f'"{endpoint["revision"]}"'})
+    inputs = [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]
+    while True:
+        try:
+            answer = call("POST", f"/v2/models/{NAME}/infer", {"inputs": inputs}, {})
+            break
+        except OSError:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+    assert answer["outputs"][0]["data"] == [2, 4], answer
+
+
+def main() -> None:
+    client = MlflowClient()
+    run_id = log(client)
+    print("log: ok")
+    search(client, run_id)
+    print("search: ok")
+    registry(client, run_id)
+    print("registry, aliases, load back: ok")
+    other_flavours(client)
+    print("other flavours: ok")
+    sluice(client)
+    print("a version of Sluice's own: ok")
+    release(client)
+    print("release and predict: ok")
+
+
+main()
