@@ -9,6 +9,7 @@ import { QuotaLeases1795528800000 } from './1795528800000-quota-leases.js';
 import { KeyRotation1795530600000 } from './1795530600000-key-rotation.js';
 import { QuotaUnits1795532400000 } from './1795532400000-quota-units.js';
 import { Mlflow1795540000000 } from './1795540000000-mlflow.js';
+import { Events1795534200000 } from './1795534200000-events.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -20,4 +21,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   KeyRotation1795530600000,
   QuotaUnits1795532400000,
   Mlflow1795540000000,
+  Events1795534200000,
 ];

@@ -9,6 +9,7 @@ import { AuthModule } from './auth/auth.module.js';
 import { ClientsModule } from './clients/clients.module.js';
 import { LOGGER } from './config.js';
 import { EndpointsModule } from './endpoints/endpoints.module.js';
+import { EventsModule } from './events/events.module.js';
 import { HealthModule } from './health/health.module.js';
 import { AccessGuard } from './http/access.guard.js';
 import { ProblemFilter } from './http/problem.filter.js';
@@ -46,6 +47,7 @@ const features = [
   AliasesModule,
   EndpointsModule,
   MlflowModule,
+  EventsModule,
 ];
 
 @Module({})

@@ -10,6 +10,7 @@ import * as models from './models.js';
 import * as nodes from './nodes.js';
 import { route } from './route.js';
 import type { RouteSpec } from './route.js';
+import { eventRoutes } from './routes/events.js';
 import { quotaRoutes } from './routes/quotas.js';
 import { signingKeyRoutes } from './routes/signing-keys.js';
 import { teamRoutes } from './routes/teams.js';
@@ -640,5 +641,6 @@ export const routes = {
   clients: client,
   quotas: quotaRoutes,
   audit,
+  events: eventRoutes,
 } as const satisfies Record<string, Record<string, RouteSpec>>;
 export type Routes = typeof routes;

@@ -4,6 +4,7 @@ import type { DataSourceOptions } from 'typeorm';
 import { AuditEntryEntity, ClientEntity, SigningKeyEntity } from './entities/client.entity.js';
 import { EndpointEntity, TrafficRevisionEntity, TrafficTargetEntity } from './entities/endpoint.entity.js';
 import { LoggedModelEntity, MlflowFileEntity, MlflowVersionEntity } from './entities/mlflow.entity.js';
+import { EventEntity } from './entities/event.entity.js';
 import { ModelEntity } from './entities/model.entity.js';
 import { NodeEntity, ReplicaEntity, SnapshotStateEntity } from './entities/node.entity.js';
 import {
@@ -54,6 +55,7 @@ export const entities = [
   QuotaLeaseEntity,
   QuotaHolderEntity,
   AuditEntryEntity,
+  EventEntity,
   ExperimentEntity,
   RunEntity,
   RunParamEntity,

@@ -1,5 +1,5 @@
 /**
- * Changes and their audit entry in one transaction. A change to routing raises the snapshot's revision in that same
+ * Changes, their audit entry and their event in one transaction. A change to routing raises the snapshot's revision in that same
  * transaction and notifies `sluice_routing`, which PostgreSQL delivers only if it commits.
  */
 import type { DataSource, EntityManager } from 'typeorm';
@@ -20,10 +20,20 @@ export interface AuditRecord {
   readonly after?: unknown;
 }
 
+/** A change that nobody asked for (a node was lost, a version became READY), for those who follow the events. */
+export interface EventRecord {
+  /** `noun.verb` */
+  readonly type: string;
+  readonly subject: string;
+  readonly data?: unknown;
+}
+
 export interface WriteContext {
   readonly manager: EntityManager;
-  /** Adds an entry to the audit log. */
+  /** Adds an entry to the audit log, and the event of that name. */
   audit(record: AuditRecord): Promise<void>;
+  /** Adds an event that is no one's doing. */
+  event(record: EventRecord): Promise<void>;
   /** The routing table is another one after this transaction. */
   routingChanged(): void;
 }
@@ -64,6 +74,7 @@ export class Transactions {
       const result = await work({
         manager,
         audit: (record) => insertAudit(manager, actor, record),
+        event: (record) => insertEvent(manager, actor, record),
         routingChanged: () => {
           routing = true;
         },
@@ -76,9 +87,14 @@ export class Transactions {
 }
 
 async function insertAudit(manager: EntityManager, actor: Actor, record: AuditRecord): Promise<void> {
+  // An event shows the thing as it is now; one that is gone, as it was.
   await manager.query(
-    `INSERT INTO audit_entries (id, at, actor, action, subject, before, after, request_id)
-     VALUES ($1, now(), $2, $3, $4, $5, $6, $7)`,
+    `WITH entry AS (
+       INSERT INTO audit_entries (id, at, actor, action, subject, before, after, request_id)
+       VALUES ($1, now(), $2, $3, $4, $5, $6, $7)
+       RETURNING *)
+     INSERT INTO events (id, at, actor, type, subject, data)
+     SELECT id, at, actor, action, subject, COALESCE(after, before) FROM entry`,
     [
       uuidv7(),
       actor.subject,
@@ -88,6 +104,13 @@ async function insertAudit(manager: EntityManager, actor: Actor, record: AuditRe
       toJson(record.after),
       actor.requestId ?? null,
     ],
+  );
+}
+
+async function insertEvent(manager: EntityManager, actor: Actor, record: EventRecord): Promise<void> {
+  await manager.query(
+    `INSERT INTO events (id, at, actor, type, subject, data) VALUES ($1, now(), $2, $3, $4, $5)`,
+    [uuidv7(), actor.subject, record.type, record.subject, toJson(record.data)],
   );
 }
 

@@ -63,11 +63,13 @@ export class LeaseSweeper implements OnApplicationBootstrap, OnModuleDestroy {
     );
     const mayEnd = this.clock.tick(performance.now());
     if (!lock?.held || !mayEnd) return [];
-    const [lost] = await tx.manager.query<[{ name: string }[], number]>(
+    const [lost] = await tx.manager.query<[{ id: string; name: string }[], number]>(
       `UPDATE nodes SET state = 'LOST' WHERE id IN (
          SELECT id FROM nodes WHERE state <> 'LOST' AND lease_expires_at < now() ORDER BY id FOR NO KEY UPDATE)
-       RETURNING name`,
+       RETURNING id, name`,
     );
+    for (const { id, name } of lost)
+      await tx.event({ type: 'node.lost', subject: `nodes/${id}`, data: { name } });
     if (lost.length > 0) tx.routingChanged();
     return lost.map((node) => node.name);
   }

@@ -15,6 +15,7 @@ import type { Caller } from '../http/caller.js';
 import { JobQueue } from '../jobs/job-queue.js';
 import { applyReport } from './replica-report.js';
 import type { ReportOutcome } from './replica-report.js';
+import { tellChanges } from './node-events.js';
 import { readKnownReplicas, writeOutcome } from './replica-store.js';
 
 /** A node may miss two renewals. */
@@ -57,6 +58,7 @@ export class LeaseService {
       const state = report.draining ? 'DRAINING' : 'READY';
       await this.extendLease(tx, nodeId, state);
       const stateChanged = node.state !== state;
+      await tellChanges(tx, { nodeId, outcome, state: stateChanged ? state : undefined });
       if (stateChanged || changesRouting(outcome)) tx.routingChanged();
       const settled = outcome.ready.length > 0 || outcome.failed.length > 0;
       return { epoch: node.epoch, placementChanged: stateChanged || settled || outcome.placementChanged };
