@@ -110,9 +110,14 @@ async function insertAudit(manager: EntityManager, actor: Actor, record: AuditRe
 async function insertEvent(manager: EntityManager, actor: Actor, record: EventRecord): Promise<void> {
   await manager.query(
     `INSERT INTO events (id, at, actor, type, subject, data) VALUES ($1, now(), $2, $3, $4, $5)`,
-    [uuidv7(), actor.subject, record.type, record.subject, toJson(record.data)],
+    [uuidv7(), actor.subject, record.type, record.subject, storable(toJson(record.data))],
   );
 }
+
+/** Nodes pass on texts of model files; jsonb takes neither zero bytes nor halves of a surrogate pair. */
+const storable = (json: string | null): string | null =>
+  json?.replaceAll(/\\\\|\\u(?:0000|d[89a-f][0-9a-f]{2})/g, (escape) => (escape === '\\\\' ? escape : '?')) ??
+  null;
 
 const toJson = (value: unknown): string | null => (value === undefined ? null : JSON.stringify(value));
 
