@@ -10,6 +10,7 @@ import { KeyRotation1795530600000 } from './1795530600000-key-rotation.js';
 import { QuotaUnits1795532400000 } from './1795532400000-quota-units.js';
 import { Mlflow1795540000000 } from './1795540000000-mlflow.js';
 import { Events1795534200000 } from './1795534200000-events.js';
+import { TokenRevocation1795530900000 } from './1795530900000-token-revocation.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -22,4 +23,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   QuotaUnits1795532400000,
   Mlflow1795540000000,
   Events1795534200000,
+  TokenRevocation1795530900000,
 ];

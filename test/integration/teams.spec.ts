@@ -157,6 +157,20 @@ describe('a client', () => {
     expect(await infer(token, 'iris')).toBe('CLIENT_DISABLED');
   });
 
+  it('loses the tokens that it has when they are revoked, at the registry and the gateways, and gets new ones', async () => {
+    const { clientId, secret, token, client } = await registry.caller('infer', 'models:read');
+    expect(await infer(token, 'iris')).toBe('ENDPOINT_NOT_FOUND');
+    await makeKnown(
+      () => registry.admin.clients.revokeTokens({ params: { client_id: clientId } }),
+      (snapshot) => typeof limitOf(snapshot, clientId)?.tokens_valid_from === 'string',
+    );
+    expect(await infer(token, 'iris')).toBe('UNAUTHENTICATED');
+    await expect(client.models.list()).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    const fresh = await tokenFor(clientId, secret);
+    expect(await infer(fresh, 'iris')).toBe('ENDPOINT_NOT_FOUND');
+    await expect(registry.clientWith(fresh).models.list()).resolves.toBeDefined();
+  });
+
   it('can use its old secret beside the new one for as long as the rotation says', async () => {
     const { clientId, secret } = await registry.caller('infer');
     const rotate = (overlap_s: number) =>

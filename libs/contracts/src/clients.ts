@@ -18,6 +18,9 @@ export const Client = z
     scopes: z.array(GrantableScope),
     endpoints: EndpointList.nullable(),
     expires_at: Timestamp.nullable().describe('From then on neither its secrets nor its tokens work'),
+    tokens_valid_from: Timestamp.nullable()
+      .default(null)
+      .describe('Tokens that were issued before are revoked'),
     disabled_at: Timestamp.nullable(),
     secret_rotated_at: Timestamp,
     created_at: Timestamp,

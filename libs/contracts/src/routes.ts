@@ -599,6 +599,16 @@ const client = {
     response: clients.Client,
     errors: ['CLIENT_NOT_FOUND'],
   }),
+  revokeTokens: route({
+    method: 'POST',
+    path: '/api/v1/clients/{client_id}/revoke-tokens',
+    summary: 'Revoke every token that the client has been given so far',
+    access: 'clients:write',
+    status: 200,
+    params: clients.ClientParams,
+    response: clients.Client,
+    errors: ['CLIENT_NOT_FOUND'],
+  }),
   rotateSecret: route({
     method: 'POST',
     path: '/api/v1/clients/{client_id}/rotate-secret',

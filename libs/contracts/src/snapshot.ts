@@ -42,7 +42,12 @@ export const SnapshotTeam = Team.pick({ name: true, time_zone: true });
 export type SnapshotTeam = z.infer<typeof SnapshotTeam>;
 
 /** What narrows a client beyond the scopes of its token. */
-export const SnapshotClientLimit = Client.pick({ client_id: true, endpoints: true, expires_at: true });
+export const SnapshotClientLimit = Client.pick({
+  client_id: true,
+  endpoints: true,
+  expires_at: true,
+  tokens_valid_from: true,
+});
 export type SnapshotClientLimit = z.infer<typeof SnapshotClientLimit>;
 
 export const Snapshot = z
@@ -56,7 +61,7 @@ export const Snapshot = z
     client_limits: z
       .array(SnapshotClientLimit)
       .default([])
-      .describe('Clients with an endpoint allow-list or an expiry'),
+      .describe('Clients with an endpoint allow-list, an expiry or revoked tokens'),
     models: z.array(SnapshotModel),
     endpoints: z.array(SnapshotEndpoint),
     quotas: z.array(SnapshotQuota),

@@ -16,6 +16,7 @@ export interface VerifiedToken {
   /** Of a client: the name of its team. */
   readonly team: string | undefined;
   readonly scopes: readonly string[];
+  readonly issuedAtMs: number;
   readonly expiresAtMs: number;
   readonly claims: Readonly<Record<string, unknown>>;
 }
@@ -50,6 +51,7 @@ function toVerified(payload: unknown): VerifiedToken {
     clientId: claims.client_id,
     team: claims.team,
     scopes: claims.scope.split(' ').filter(Boolean),
+    issuedAtMs: claims.iat * 1_000,
     expiresAtMs: claims.exp * 1_000,
     claims: payload as Record<string, unknown>,
   };

@@ -11,6 +11,8 @@ export interface ClientLimit {
   readonly endpoints: ReadonlySet<string> | undefined;
   /** Infinity: never. */
   readonly expiresAtMs: number;
+  /** Tokens that were issued before are revoked. */
+  readonly tokensValidFromMs: number;
 }
 
 /** Looked up at every request, so that a change is in force with the table that brings it. */
@@ -21,14 +23,20 @@ export interface ClientRules {
 
 export const compileClientLimits = (rows: readonly SnapshotClientLimit[]): Map<string, ClientLimit> =>
   new Map(
-    rows.map(({ client_id, endpoints, expires_at }) => [
+    rows.map(({ client_id, endpoints, expires_at, tokens_valid_from }) => [
       client_id,
       {
         endpoints: endpoints === null ? undefined : new Set(endpoints),
         expiresAtMs: expires_at === null ? Infinity : Date.parse(expires_at),
+        tokensValidFromMs: tokens_valid_from === null ? 0 : Date.parse(tokens_valid_from),
       },
     ]),
   );
+
+const revoked = refusal('UNAUTHENTICATED', 'The token was revoked. Ask for a new one at /oauth/token.', [
+  'www-authenticate',
+  'Bearer realm="sluice", error="invalid_token"',
+]);
 
 /** @param endpoint undefined: any valid token will do */
 export function authorize(
@@ -42,6 +50,7 @@ export function authorize(
   const limit = clientLimits.get(identity.client);
   if (limit && nowMs >= limit.expiresAtMs)
     return refusal('CLIENT_DISABLED', 'This client has expired. Ask an administrator to renew it.');
+  if (limit && identity.issuedAtMs < limit.tokensValidFromMs) return revoked;
   if (endpoint === undefined) return undefined;
   if (limit?.endpoints && !limit.endpoints.has(endpoint))
     return refusal('FORBIDDEN', 'This endpoint is not on the list of endpoints that the client may call.');

@@ -50,8 +50,8 @@ export class JwtStrategy extends PassportStrategy(Strategy, 'jwt') {
     const claims = TokenClaims.safeParse(payload);
     if (!claims.success)
       throw new SluiceError('UNAUTHENTICATED', 'The token lacks a claim.', { cause: claims.error });
-    const { sub, scope, client_id: clientId, epoch } = claims.data;
-    if (clientId !== undefined) await this.requireEnabled(clientId);
+    const { sub, scope, client_id: clientId, epoch, iat } = claims.data;
+    if (clientId !== undefined) await this.requireEnabled(clientId, iat);
     return {
       subject: sub,
       requestId: request.id,
@@ -61,13 +61,18 @@ export class JwtStrategy extends PassportStrategy(Strategy, 'jwt') {
     };
   }
 
-  private async requireEnabled(clientId: string): Promise<void> {
+  private async requireEnabled(clientId: string, issuedAtS: number): Promise<void> {
     const client = await this.dataSource
       .getRepository(ClientEntity)
-      .findOne({ select: { id: true, disabled_at: true, expires_at: true }, where: { client_id: clientId } });
+      .findOne({
+        select: { id: true, disabled_at: true, expires_at: true, tokens_valid_from: true },
+        where: { client_id: clientId },
+      });
     if (!client)
       throw new SluiceError('UNAUTHENTICATED', 'The client of this token does not exist any more.');
     requireUsable(client, Date.now());
+    if (client.tokens_valid_from && issuedAtS * 1_000 < client.tokens_valid_from.getTime())
+      throw new SluiceError('UNAUTHENTICATED', 'The token was revoked. Ask for a new one at /oauth/token.');
   }
 }
 

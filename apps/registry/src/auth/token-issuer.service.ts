@@ -12,12 +12,13 @@ export interface IssuedToken {
   readonly expiresInS: number;
 }
 
-type TokenHolder = Pick<ClientEntity, 'client_id' | 'team'>;
+type TokenHolder = Pick<ClientEntity, 'client_id' | 'team' | 'tokens_valid_from'>;
 
 interface Subject {
   readonly sub: string;
   readonly scope: string;
   readonly claims?: Readonly<Record<string, unknown>>;
+  readonly notBefore?: Date | null;
 }
 
 @Injectable()
@@ -29,7 +30,8 @@ export class TokenIssuer {
 
   issueForClient(client: TokenHolder, scopes: readonly string[]): Promise<IssuedToken> {
     const claims = { client_id: client.client_id, team: client.team };
-    return this.sign({ sub: `client:${client.client_id}`, scope: scopes.join(' '), claims });
+    const notBefore = client.tokens_valid_from;
+    return this.sign({ sub: `client:${client.client_id}`, scope: scopes.join(' '), claims, notBefore });
   }
 
   /** @param epoch which registration of the node the credential belongs to */
@@ -41,10 +43,11 @@ export class TokenIssuer {
     return this.sign({ sub: `gateway:${gatewayId}`, scope: 'gateway' });
   }
 
-  private async sign({ sub, scope, claims }: Subject): Promise<IssuedToken> {
+  private async sign({ sub, scope, claims, notBefore }: Subject): Promise<IssuedToken> {
     const { kid, algorithm, privateKey } = await this.keys.signingKey();
     const expiresInS = this.config.SLUICE_TOKEN_TTL_S;
-    const issuedAtS = Math.floor(Date.now() / 1_000);
+    // Less than a second ahead, right after the client's tokens were revoked: or it would be revoked with them.
+    const issuedAtS = Math.max(Math.floor(Date.now() / 1_000), (notBefore?.getTime() ?? 0) / 1_000);
     const token = await new SignJWT({ ...claims, scope })
       .setProtectedHeader({ alg: algorithm, kid, typ: 'JWT' })
       .setIssuer(this.config.SLUICE_ISSUER)

@@ -39,6 +39,14 @@ export class ClientsController {
     return this.clients.enable(params.client_id, caller);
   }
 
+  @Route(routes.clients.revokeTokens)
+  revokeTokens(
+    @Input() { params }: RouteInput<R['revokeTokens']>,
+    @Caller() caller: Caller,
+  ): Promise<Client> {
+    return this.clients.revokeTokens(params.client_id, caller);
+  }
+
   @Route(routes.clients.rotateSecret)
   rotateSecret(
     @Input() { params, query }: RouteInput<R['rotateSecret']>,

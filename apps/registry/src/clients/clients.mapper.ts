@@ -10,6 +10,7 @@ export const toClient = (row: ClientEntity): Client => ({
   scopes: row.scopes,
   endpoints: row.endpoints,
   expires_at: row.expires_at?.toISOString() ?? null,
+  tokens_valid_from: row.tokens_valid_from?.toISOString() ?? null,
   disabled_at: row.disabled_at?.toISOString() ?? null,
   secret_rotated_at: row.secret_rotated_at.toISOString(),
   created_at: row.created_at.toISOString(),

@@ -44,6 +44,7 @@ export class ClientsService {
       endpoints: input.endpoints,
       expires_at: toInstant(input.expires_at),
       old_secrets: [],
+      tokens_valid_from: null,
       disabled_at: null,
       secret_rotated_at: now,
       created_at: now,
@@ -106,6 +107,20 @@ export class ClientsService {
       const after = toClient(await tx.manager.save(row));
       await tx.audit({ action: 'client.rotate_secret', subject: subjectOf(row), before, after });
       return { ...after, client_secret: secret };
+    });
+  }
+
+  /** Tokens say in whole seconds when they were issued, so the next whole second is the first that is not revoked. */
+  revokeTokens(clientId: string, caller: Caller): Promise<Client> {
+    return this.transactions.write(caller, async (tx) => {
+      const row = await lockClient(tx, clientId);
+      requireCovered(caller, row.scopes);
+      const before = toClient(row);
+      row.tokens_valid_from = new Date((Math.floor(Date.now() / 1_000) + 1) * 1_000);
+      const after = toClient(await tx.manager.save(row));
+      await tx.audit({ action: 'client.revoke_tokens', subject: subjectOf(row), before, after });
+      tx.routingChanged();
+      return after;
     });
   }
 

@@ -46,7 +46,7 @@ export function readSnapshotRows(dataSource: DataSource, tokenTtlS: number): Pro
     keys: await readKeys(manager, tokenTtlS),
     disabledClients: await readDisabledClients(manager),
     teams: await readTeams(manager),
-    clientLimits: await readClientLimits(manager),
+    clientLimits: await readClientLimits(manager, tokenTtlS),
     models: await readModels(manager),
     versions: await readVersions(manager),
     replicas: await readReplicas(manager),
@@ -79,14 +79,26 @@ async function readDisabledClients(manager: EntityManager): Promise<string[]> {
 const readTeams = (manager: EntityManager): Promise<SnapshotTeam[]> =>
   manager.query<SnapshotTeam[]>('SELECT name, time_zone FROM teams ORDER BY name');
 
-async function readClientLimits(manager: EntityManager): Promise<SnapshotClientLimit[]> {
+/** A revocation matters for as long as a token that it revokes could live. */
+async function readClientLimits(manager: EntityManager, tokenTtlS: number): Promise<SnapshotClientLimit[]> {
   const rows = await manager.query<
-    { client_id: string; endpoints: string[] | null; expires_at: Date | null }[]
+    {
+      client_id: string;
+      endpoints: string[] | null;
+      expires_at: Date | null;
+      tokens_valid_from: Date | null;
+    }[]
   >(
-    `SELECT client_id, endpoints, expires_at FROM clients
-     WHERE disabled_at IS NULL AND (endpoints IS NOT NULL OR expires_at IS NOT NULL) ORDER BY client_id`,
+    `SELECT client_id, endpoints, expires_at, tokens_valid_from FROM clients
+     WHERE disabled_at IS NULL AND (endpoints IS NOT NULL OR expires_at IS NOT NULL
+       OR tokens_valid_from > now() - $1 * interval '1 second') ORDER BY client_id`,
+    [tokenTtlS + 60],
   );
-  return rows.map((row) => ({ ...row, expires_at: row.expires_at?.toISOString() ?? null }));
+  return rows.map((row) => ({
+    ...row,
+    expires_at: row.expires_at?.toISOString() ?? null,
+    tokens_valid_from: row.tokens_valid_from?.toISOString() ?? null,
+  }));
 }
 
 const readModels = (manager: EntityManager): Promise<ModelRow[]> =>

@@ -35,6 +35,9 @@ export class ClientEntity {
   expires_at!: Date | null;
   @Column({ type: 'jsonb', default: [] })
   old_secrets!: OldSecret[];
+  /** Tokens that were issued before mean nothing any more. A whole second, as tokens have. */
+  @Column(nullableInstant)
+  tokens_valid_from!: Date | null;
   @Column(nullableInstant)
   disabled_at!: Date | null;
   @Column(instant)
