@@ -17,7 +17,7 @@ const quick = process.argv.includes('--quick');
 const isSoak = process.argv.includes('--soak');
 const times = quick
   ? { rounds: 1, closedMs: 1_000, openMs: 1_000 }
-  : { rounds: 5, closedMs: 3_000, openMs: 4_000 };
+  : { rounds: 3, closedMs: 2_000, openMs: 2_500 };
 const soakRequests = quick ? 100_000 : 5_000_000;
 
 const parts = [`Machine: ${machine()}; ${new Date().toISOString().slice(0, 10)}.`];

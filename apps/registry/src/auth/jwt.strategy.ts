@@ -62,12 +62,10 @@ export class JwtStrategy extends PassportStrategy(Strategy, 'jwt') {
   }
 
   private async requireEnabled(clientId: string, issuedAtS: number): Promise<void> {
-    const client = await this.dataSource
-      .getRepository(ClientEntity)
-      .findOne({
-        select: { id: true, disabled_at: true, expires_at: true, tokens_valid_from: true },
-        where: { client_id: clientId },
-      });
+    const client = await this.dataSource.getRepository(ClientEntity).findOne({
+      select: { id: true, disabled_at: true, expires_at: true, tokens_valid_from: true },
+      where: { client_id: clientId },
+    });
     if (!client)
       throw new SluiceError('UNAUTHENTICATED', 'The client of this token does not exist any more.');
     requireUsable(client, Date.now());
