@@ -8,9 +8,9 @@ import { Usage1795527000000 } from './1795527000000-usage.js';
 import { QuotaLeases1795528800000 } from './1795528800000-quota-leases.js';
 import { KeyRotation1795530600000 } from './1795530600000-key-rotation.js';
 import { QuotaUnits1795532400000 } from './1795532400000-quota-units.js';
-import { Mlflow1795540000000 } from './1795540000000-mlflow.js';
 import { Events1795534200000 } from './1795534200000-events.js';
-import { TokenRevocation1795530900000 } from './1795530900000-token-revocation.js';
+import { Mlflow1795540000000 } from './1795540000000-mlflow.js';
+import { TokenRevocation1795541000000 } from './1795541000000-token-revocation.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -21,7 +21,7 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   QuotaLeases1795528800000,
   KeyRotation1795530600000,
   QuotaUnits1795532400000,
-  Mlflow1795540000000,
   Events1795534200000,
-  TokenRevocation1795530900000,
+  Mlflow1795540000000,
+  TokenRevocation1795541000000,
 ];

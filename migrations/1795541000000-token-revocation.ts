@@ -1,7 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-export class TokenRevocation1795530900000 implements MigrationInterface {
-  name = 'TokenRevocation1795530900000';
+export class TokenRevocation1795541000000 implements MigrationInterface {
+  name = 'TokenRevocation1795541000000';
 
   async up(queryRunner: QueryRunner): Promise<void> {
     await queryRunner.query(`ALTER TABLE "clients" ADD "tokens_valid_from" TIMESTAMP WITH TIME ZONE`);
