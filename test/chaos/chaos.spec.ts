@@ -2,13 +2,14 @@
  * The whole platform under load while its parts are killed, stopped and cut off. What callers may notice is said in each case; what
  * they may never notice is a failure that a retry of the gateway could have spared them, or one that goes on.
  */
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { irisRequest } from '../support/iris.js';
 import { failures, outcomeOf, startLoad } from '../support/load.js';
 import type { Load } from '../support/load.js';
-import { eventually, startPlatform } from '../support/platform.js';
+import { eventually, pause, startPlatform } from '../support/platform.js';
 import type { Caller, Platform } from '../support/platform.js';
 
+const stutterMs = 200;
 let platform: Platform;
 let caller: Caller;
 const stopped = new Set<number>();
@@ -16,7 +17,10 @@ const stopped = new Set<number>();
 beforeAll(async () => {
   platform = await startPlatform({ nodes: 2 });
   caller = await platform.createCaller(['infer']);
+});
+beforeEach(async () => {
   await replicasReady();
+  await bothServe();
 });
 afterEach(() => {
   for (const pid of stopped) resume(pid);
@@ -53,6 +57,19 @@ const replicasReady = (): Promise<true> =>
     return ready.length === 4 || undefined;
   }, 'four replicas are READY');
 
+/** The gateway, too, sends requests to both nodes: one that it had ejected may be back at the registry before. */
+const bothServe = (): Promise<true> =>
+  eventually(async () => {
+    for (const version of [1, 2]) {
+      const answers = await Promise.all(
+        Array.from({ length: 16 }, () => caller.infer(`iris/versions/${version}`, irisRequest)),
+      );
+      await Promise.all(answers.map((answer) => answer.arrayBuffer()));
+      if (new Set(answers.map(({ headers }) => headers.get('x-sluice-node'))).size < 2) return undefined;
+    }
+    return true;
+  }, 'both nodes answer for both versions');
+
 const countFailures = (load: Load): number => failures(load).reduce((sum, [, count]) => sum + count, 0);
 
 describe('a node', () => {
@@ -76,7 +93,8 @@ describe('a node', () => {
     const node = await pidOf('node-2');
     for (let i = 0; i < 8; i += 1) {
       freeze(node);
-      await load.after(200);
+      // Not until so many answers: all callers may be waiting for this node.
+      await pause(stutterMs);
       resume(node);
       await load.after(200);
     }
