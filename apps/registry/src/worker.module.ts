@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
-import { JobWorker } from './jobs/job-worker.js';
+import { JOBS, JobWorker } from './jobs/job-worker.js';
+import type { JobTable } from './jobs/job-worker.js';
 import { PlacementService } from './nodes/placement.service.js';
 import { PlatformModule } from './platform.module.js';
 import type { Platform } from './platform.module.js';
@@ -12,7 +13,17 @@ export class WorkerModule {
     return {
       module: WorkerModule,
       imports: [PlatformModule.with(platform)],
-      providers: [JobWorker, PlacementService],
+      providers: [
+        JobWorker,
+        PlacementService,
+        {
+          provide: JOBS,
+          useFactory: (placement: PlacementService): JobTable => ({
+            placement: { everyMs: 2_000, run: () => placement.run() },
+          }),
+          inject: [PlacementService],
+        },
+      ],
     };
   }
 }

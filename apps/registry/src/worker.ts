@@ -12,8 +12,8 @@ import { openDatabase } from './schema.js';
 import { WorkerModule } from './worker.module.js';
 
 const shutdownTimeoutMs = 8_000;
-/** One for the job, one to spare. */
-const maxConnections = 2;
+/** One for each job that runs, two to spare. */
+const maxConnections = 6;
 
 async function start(): Promise<void> {
   const config = loadConfig();

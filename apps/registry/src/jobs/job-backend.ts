@@ -12,7 +12,8 @@ import {
 import type { Job, WorkerOptions } from 'bullmq';
 import { Client } from 'pg';
 
-export type JobName = 'placement';
+export const jobNames = ['placement'] as const;
+export type JobName = (typeof jobNames)[number];
 
 export interface JobBackendSettings {
   readonly databaseUrl: string;
@@ -39,6 +40,7 @@ export interface JobRunner {
   close(): Promise<void>;
 }
 
+const maxConcurrentJobs = 4;
 const queueName = 'sluice';
 const schema = 'sluice_jobs';
 const postgres = withBackend(createPostgresBackend);
@@ -72,9 +74,13 @@ export function openQueue(settings: JobBackendSettings): JobSink {
   return new RedisQueue(queueName, { connection, prefix: schema });
 }
 
-/** The side that runs them, one at a time. */
+/** The side that runs them. Kinds run beside each other, so that a slow one does not hold up the others. */
 export function openRunner(settings: JobBackendSettings, run: (job: Job) => Promise<void>): JobRunner {
-  const options = { concurrency: 1, drainDelay: 5, runRetryDelay: 1_000 } satisfies Partial<WorkerOptions>;
+  const options = {
+    concurrency: maxConcurrentJobs,
+    drainDelay: 5,
+    runRetryDelay: 1_000,
+  } satisfies Partial<WorkerOptions>;
   if (settings.redisUrl === undefined)
     return new postgres.Worker(queueName, run, {
       ...options,
