@@ -6,7 +6,8 @@ import { rateLimit, rateLimitHeader, rateLimitPolicy, rateLimitPolicyHeader, res
 import { settleAll } from '#quota/lease-desk';
 import type { Denial, LeaseDesk } from '#quota/lease-desk';
 import type { Identity } from './authenticate.js';
-import { announcedLength, sizeOf } from './body.js';
+import { sizeOf } from './body.js';
+import { announcedLength } from './caller.js';
 import { refusal } from './errors.js';
 import type { Refusal } from './errors.js';
 import type { Exchange } from './exchange.js';

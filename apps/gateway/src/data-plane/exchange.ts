@@ -1,11 +1,11 @@
 /** One request on its way through the stages: what each stage found for the next. */
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import { sluiceHeaders } from '#contracts/oip';
 import { noCosts } from '#quota/cell';
 import type { Cell, Costs } from '#quota/cell';
 import type { Identity } from './authenticate.js';
 import type { Body } from './body.js';
+import type { CallerRequest, CallerResponse } from './caller.js';
 import type { OutcomeCode } from './outcome-code.js';
 import type { InferenceRoute } from './routes.js';
 import type { TableEndpoint, TableVersion } from './routing-table.js';
@@ -15,8 +15,8 @@ const saneRequestId = /^[\w.:@/+=-]{1,128}$/;
 const noCells: readonly Cell[] = [];
 
 /** The caller's request id when it is a sane one, else a new one. Not a UUIDv7: Node keeps randomness in stock for these only. */
-export function requestIdOf(req: IncomingMessage): string {
-  const given = req.headers[sluiceHeaders.requestId];
+export function requestIdOf({ headers }: Pick<CallerRequest, 'headers'>): string {
+  const given = headers[sluiceHeaders.requestId];
   return typeof given === 'string' && saneRequestId.test(given) ? given : randomUUID();
 }
 
@@ -47,11 +47,9 @@ export class Exchange {
   onClosed: (() => void) | undefined;
 
   constructor(
-    readonly req: IncomingMessage,
-    readonly res: ServerResponse,
+    readonly req: CallerRequest,
+    readonly res: CallerResponse,
     readonly route: InferenceRoute,
-    /** The caller waits for "100 Continue" before it sends the body. */
-    readonly expectsContinue: boolean,
   ) {
     this.requestId = requestIdOf(req);
   }

@@ -9,7 +9,7 @@ import { failed, outlierDefaults, succeeded } from '#routing/outlier';
 import { outcomeOf } from './outcome-code.js';
 import { Attempt } from './attempt.js';
 import type { AttemptOwner, ResponseHeaders } from './attempt.js';
-import { BodyTooLargeError, readBody } from './body.js';
+import { BodyTooLargeError } from './body.js';
 import type { Body } from './body.js';
 import type { Core } from './core.js';
 import { refusal } from './errors.js';
@@ -63,9 +63,9 @@ class Forwarding implements AttemptOwner, Visitor {
 
   start(): void {
     const { exchange, core } = this;
-    if (exchange.expectsContinue) exchange.res.writeContinue();
+    if (exchange.req.expectsContinue) exchange.res.writeContinue();
     if (!isPrediction(exchange.route.operation)) return this.onBody({ kind: 'held', bytes: undefined });
-    readBody(exchange.req, core.settings, (body) => this.onBody(body));
+    exchange.req.readBody(core.settings, (body) => this.onBody(body));
   }
 
   onHeaders(attempt: Attempt, status: number, headers: ResponseHeaders): void {

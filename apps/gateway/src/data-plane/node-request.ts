@@ -1,6 +1,6 @@
 /** The request that a node gets: path, method and an allow-list of the caller's headers, then our own. */
-import type { IncomingMessage } from 'node:http';
 import { sluiceHeaders } from '#contracts/oip';
+import type { CallerRequest } from './caller.js';
 import type { Exchange } from './exchange.js';
 import { listedByConnection } from './hop-headers.js';
 import type { Operation } from './routes.js';
@@ -53,8 +53,12 @@ export function nodeHeaders(exchange: Exchange, authorization: string, remaining
 }
 
 /** How long the caller gives: its own bound when it is sane, else the version's. */
-export function timeoutMsOf(req: IncomingMessage, version: TableVersion, maxTimeoutMs: number): number {
-  const given = req.headers[sluiceHeaders.deadlineMs];
+export function timeoutMsOf(
+  { headers }: Pick<CallerRequest, 'headers'>,
+  version: TableVersion,
+  maxTimeoutMs: number,
+): number {
+  const given = headers[sluiceHeaders.deadlineMs];
   const wanted =
     typeof given === 'string' && /^[1-9]\d{0,8}$/.test(given) ? Number(given) : version.timeoutMs;
   return Math.min(wanted, maxTimeoutMs);

@@ -15,8 +15,8 @@ import type { Core } from './core.js';
 import { requestIdOf } from './exchange.js';
 import { setForwarded } from './forwarded.js';
 import { isHopByHop, listedByConnection } from './hop-headers.js';
-import { hasBody } from './body.js';
-import { readAway } from './respond.js';
+import { hasBody } from './caller.js';
+import { readAway } from './http-lane.js';
 
 /** The registry sends something at least this often, on event streams too. */
 const silenceMs = 120_000;

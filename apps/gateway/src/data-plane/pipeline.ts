@@ -5,12 +5,12 @@ import { account } from './account.js';
 import { admit } from './admit.js';
 import type { Identity } from './authenticate.js';
 import { authorize } from './authorize.js';
-import { announcedLength } from './body.js';
+import { announcedLength } from './caller.js';
 import type { Core } from './core.js';
 import type { Exchange } from './exchange.js';
 import { forward, tooLarge } from './forward.js';
 import { resolve } from './resolve.js';
-import { readAway, refuse } from './respond.js';
+import { refuse } from './respond.js';
 import { answerEndpointStatistics } from './statistics.js';
 import { answerStatus } from './status.js';
 import { isPrediction, methodsOf, takesMethod } from './routes.js';
@@ -24,7 +24,7 @@ export function track(core: Core, exchange: Exchange): void {
   exchange.res.once('close', () => {
     core.inFlight -= 1;
     exchange.onClosed?.();
-    readAway(exchange.req);
+    exchange.req.readAway();
     account(exchange, core.counters, core.usage, core.accessLog, performance.now());
   });
 }

@@ -1,7 +1,7 @@
 /** Reads a small JSON body of a call that the gateway answers itself. Never used for predictions. */
 import type { z } from 'zod';
 import { messageOf } from '#platform/errors';
-import { hasBody, readBody } from './body.js';
+import { hasBody } from './caller.js';
 import type { Core } from './core.js';
 import { refusal } from './errors.js';
 import type { Exchange } from './exchange.js';
@@ -17,8 +17,8 @@ export function readJson<T extends z.ZodType>(
   then: (body: z.output<T>) => void,
 ): void {
   const { req, res } = exchange;
-  if (exchange.expectsContinue && hasBody(req)) res.writeContinue();
-  readBody(req, { holdBytes: maxBytes, maxBodyBytes: maxBytes }, (body) => {
+  if (req.expectsContinue && hasBody(req)) res.writeContinue();
+  req.readBody({ holdBytes: maxBytes, maxBodyBytes: maxBytes }, (body) => {
     if (res.destroyed) return;
     if (body.kind === 'streamed')
       return refuse(

@@ -1,10 +1,9 @@
 /** Writes answers to the caller: the node's, with our fields, or our own refusals. */
-import type { IncomingMessage } from 'node:http';
 import { codeHeader } from '#contracts/errors';
 import { sluiceHeaders } from '#contracts/oip';
 import { pushRateLimit } from './admit.js';
 import type { ResponseHeaders } from './attempt.js';
-import { hasBody } from './body.js';
+import { hasBody } from './caller.js';
 import type { Core } from './core.js';
 import { writeRefusal } from './errors.js';
 import type { Refusal } from './errors.js';
@@ -14,16 +13,6 @@ import type { Replica } from './upstreams.js';
 
 /** An unread body up to this size is read away, which keeps the connection. */
 const readAwayBytes = 65_536;
-/** How long a caller may go on sending after its answer: long enough that the answer is not lost in a reset (RFC 9112 §9.6). */
-const lingerMs = 1_000;
-
-/** Reads on what the caller still sends, for a moment; then the connection goes. */
-export function readAway(req: IncomingMessage): void {
-  if (req.complete || req.destroyed) return;
-  const timer = setTimeout(() => req.destroy(), lingerMs);
-  req.once('close', () => clearTimeout(timer));
-  req.resume();
-}
 
 function pushOwn(fields: string[], exchange: Exchange, core: Core): void {
   fields.push(sluiceHeaders.requestId, exchange.requestId);
@@ -69,11 +58,10 @@ export function refuse(exchange: Exchange, core: Core, reason: Refusal): void {
   if (!core.draining) headers.push('connection', 'close');
   res.writeHead(status, headers);
   // A caller that waits for "100 Continue" sends nothing more; any other is in the middle of its body.
-  if (exchange.expectsContinue) res.end(body);
+  if (req.expectsContinue) res.end(body);
   else {
     res.write(body);
-    req.once('end', () => res.end());
-    readAway(req);
+    req.readAway(() => res.end());
   }
 }
 

@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Core } from './core.js';
 import { refusal } from './errors.js';
 import { Exchange } from './exchange.js';
+import { HttpRequest } from './http-lane.js';
 import { createPassthrough } from './passthrough.js';
 import type { Passthrough } from './passthrough.js';
 import { answerOwn } from './own-answers.js';
@@ -56,10 +57,9 @@ function requestHandler(
       return;
     }
     const exchange = new Exchange(
-      req,
+      new HttpRequest(req, expectsContinue),
       res,
       route.kind === 'inference' ? route.route : ownRoute,
-      expectsContinue,
     );
     track(core, exchange);
     answer(core, exchange, route);
