@@ -11,6 +11,7 @@ import { QuotaUnits1795532400000 } from './1795532400000-quota-units.js';
 import { Events1795534200000 } from './1795534200000-events.js';
 import { Mlflow1795540000000 } from './1795540000000-mlflow.js';
 import { TokenRevocation1795541000000 } from './1795541000000-token-revocation.js';
+import { AliasProtection1795633823738 } from './1795633823738-alias-protection.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -24,4 +25,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   Events1795534200000,
   Mlflow1795540000000,
   TokenRevocation1795541000000,
+  AliasProtection1795633823738,
 ];

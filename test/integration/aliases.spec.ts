@@ -95,4 +95,63 @@ describe('an alias', () => {
       expect(outcomes.map((outcome) => outcome.status).toSorted()).toEqual(['fulfilled', 'rejected']);
     }
   });
+
+  it('that is protected is moved and deleted only by callers with the scope for it', async () => {
+    const model = await newModel(registry);
+    await newVersion(registry, model);
+    await newVersion(registry, model);
+    await setAlias(model, 'champion', 1);
+    const params = { model, alias: 'champion' };
+    const publisher = await registry.caller('models:write');
+    const operator = await registry.caller('models:write', 'aliases:protect');
+    await expect(publisher.client.aliases.protect({ params })).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    expect(await operator.client.aliases.protect({ params })).toMatchObject({ protected: true });
+    const forbidden = { status: 403, code: 'ALIAS_PROTECTED' };
+    await expect(publisher.client.aliases.set({ params, body: { version: 2 } })).rejects.toMatchObject(
+      forbidden,
+    );
+    await expect(publisher.client.aliases.remove({ params })).rejects.toMatchObject(forbidden);
+    const { url } = registry;
+    const mlflow = await fetch(new URL('/api/2.0/mlflow/registered-models/alias', url), {
+      method: 'POST',
+      headers: { authorization: `Bearer ${publisher.token}`, 'content-type': 'application/json' },
+      body: JSON.stringify({ name: model, alias: 'champion', version: '2' }),
+    });
+    expect([mlflow.status, await mlflow.json()]).toMatchObject([403, { error_code: 'PERMISSION_DENIED' }]);
+    // What changes nothing is no move.
+    expect(await publisher.client.aliases.set({ params, body: { version: 1 } })).toMatchObject({
+      version: 1,
+    });
+    expect(await operator.client.aliases.set({ params, body: { version: 2 } })).toMatchObject({
+      version: 2,
+      protected: true,
+    });
+    await operator.client.aliases.unprotect({ params });
+    await publisher.client.aliases.remove({ params });
+  });
+
+  it('has a history that outlives it', async () => {
+    const model = await newModel(registry);
+    await newVersion(registry, model);
+    await newVersion(registry, model);
+    const params = { model, alias: 'champion' };
+    await setAlias(model, 'champion', 1);
+    await setAlias(model, 'champion', 2);
+    await registry.admin.aliases.protect({ params });
+    await registry.admin.aliases.remove({ params });
+    const first = await registry.admin.aliases.history({ params, query: { page_size: 3 } });
+    const rest = await registry.admin.aliases.history({
+      params,
+      query: { page_token: first.next_page_token },
+    });
+    const moves = [...first.items, ...rest.items].map(
+      ({ by, change, version, previous_version: previous }) => [by, change, previous, version],
+    );
+    expect(moves).toEqual([
+      ['client:admin', 'delete', 2, null],
+      ['client:admin', 'protect', 2, 2],
+      ['client:admin', 'set', 1, 2],
+      ['client:admin', 'set', null, 1],
+    ]);
+  });
 });

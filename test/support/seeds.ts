@@ -78,7 +78,13 @@ export async function seedConfig(
 export async function seedAlias(dataSource: DataSource, version: SeededVersion, name: string): Promise<void> {
   await dataSource.manager.upsert(
     AliasEntity,
-    { model_id: version.modelId, name, version_number: version.number, updated_at: new Date() },
+    {
+      model_id: version.modelId,
+      name,
+      version_number: version.number,
+      protected: false,
+      updated_at: new Date(),
+    },
     ['model_id', 'name'],
   );
 }

@@ -21,6 +21,7 @@ export const errorTable = {
   UNAUTHENTICATED: row(401, 'A valid token is needed'),
   INVALID_CLIENT: row(401, 'The client id or secret is wrong'),
   FORBIDDEN: row(403, 'The token does not allow this'),
+  ALIAS_PROTECTED: row(403, 'The alias is protected'),
   CLIENT_DISABLED: row(403, 'The client is disabled'),
   NOT_FOUND: row(404, 'There is nothing at this address'),
   MODEL_NOT_FOUND: row(404, 'The model does not exist'),

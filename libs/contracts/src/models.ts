@@ -1,4 +1,4 @@
-/** Models, versions, configs and aliases. */
+/** Models, versions and configs. */
 import { z } from 'zod';
 import {
   AliasName,
@@ -17,7 +17,6 @@ import { Profile, Signature } from './tensors.js';
 
 export const ModelParams = z.object({ model: Name });
 export const VersionParams = z.object({ model: Name, version: VersionNumberText });
-export const AliasParams = z.object({ model: Name, alias: AliasName });
 
 export const Model = z
   .object({
@@ -165,10 +164,3 @@ export const VersionPage = pageOf(Version);
 export const DownloadQuery = z.strictObject({
   path: FilePath.optional().describe('Default: the entry file'),
 });
-
-export const Alias = z
-  .object({ alias: AliasName, version: VersionNumber, updated_at: Timestamp })
-  .meta({ id: 'Alias' });
-export type Alias = z.infer<typeof Alias>;
-export const AliasList = z.object({ items: z.array(Alias) });
-export const SetAlias = z.strictObject({ version: VersionNumber });

@@ -10,6 +10,7 @@ import * as models from './models.js';
 import * as nodes from './nodes.js';
 import { route } from './route.js';
 import type { RouteSpec } from './route.js';
+import { aliasRoutes } from './routes/aliases.js';
 import { eventRoutes } from './routes/events.js';
 import { quotaRoutes } from './routes/quotas.js';
 import { signingKeyRoutes } from './routes/signing-keys.js';
@@ -241,39 +242,6 @@ const version = {
     query: endpoints.HistoryQuery,
     response: models.ConfigPage,
     errors: ['MODEL_NOT_FOUND', 'VERSION_NOT_FOUND'],
-  }),
-};
-
-const alias = {
-  list: route({
-    method: 'GET',
-    path: '/api/v1/models/{model}/aliases',
-    summary: 'List the aliases of a model',
-    access: 'models:read',
-    status: 200,
-    params: models.ModelParams,
-    response: models.AliasList,
-    errors: ['MODEL_NOT_FOUND'],
-  }),
-  set: route({
-    method: 'PUT',
-    path: '/api/v1/models/{model}/aliases/{alias}',
-    summary: 'Set or move an alias; one that gets traffic moves only to a READY version',
-    access: 'models:write',
-    status: 200,
-    params: models.AliasParams,
-    body: models.SetAlias,
-    response: models.Alias,
-    errors: ['MODEL_NOT_FOUND', 'MODEL_ARCHIVED', 'VERSION_NOT_FOUND', 'VERSION_NOT_READY'],
-  }),
-  remove: route({
-    method: 'DELETE',
-    path: '/api/v1/models/{model}/aliases/{alias}',
-    summary: 'Delete an alias that gets no traffic',
-    access: 'models:write',
-    status: 204,
-    params: models.AliasParams,
-    errors: ['MODEL_NOT_FOUND', 'ALIAS_NOT_FOUND', 'VERSION_IN_USE'],
   }),
 };
 
@@ -639,7 +607,7 @@ export const routes = {
   auth,
   models: model,
   versions: version,
-  aliases: alias,
+  aliases: aliasRoutes,
   endpoints: endpoint,
   experiments: experiment,
   runs: run,

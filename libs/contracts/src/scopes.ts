@@ -5,6 +5,7 @@ export const scopes = [
   'infer',
   'models:read',
   'models:write',
+  'aliases:protect',
   'runs:read',
   'runs:write',
   'endpoints:read',

@@ -1,4 +1,5 @@
-import type { Alias } from '#contracts/models';
+import type { Alias, AliasChange } from '#contracts/aliases';
+import type { Page } from '#contracts/common';
 import type { RouteInput } from '#contracts/route';
 import { routes } from '#contracts/routes';
 import { Controller } from '@nestjs/common';
@@ -26,5 +27,20 @@ export class AliasesController {
   @Route(routes.aliases.remove)
   remove(@Input() { params }: RouteInput<R['remove']>, @Caller() caller: Caller): Promise<void> {
     return this.aliases.remove(params.model, params.alias, caller);
+  }
+
+  @Route(routes.aliases.protect)
+  protect(@Input() { params }: RouteInput<R['protect']>, @Caller() caller: Caller): Promise<Alias> {
+    return this.aliases.setProtected(params.model, params.alias, true, caller);
+  }
+
+  @Route(routes.aliases.unprotect)
+  unprotect(@Input() { params }: RouteInput<R['unprotect']>, @Caller() caller: Caller): Promise<Alias> {
+    return this.aliases.setProtected(params.model, params.alias, false, caller);
+  }
+
+  @Route(routes.aliases.history)
+  history(@Input() { params, query }: RouteInput<R['history']>): Promise<Page<AliasChange>> {
+    return this.aliases.history(params.model, params.alias, query);
   }
 }

@@ -106,6 +106,8 @@ export class AliasEntity {
   name!: string;
   @Column('integer')
   version_number!: number;
+  @Column('boolean', { default: false })
+  protected!: boolean;
   @Column(instant)
   updated_at!: Date;
 }

@@ -1,0 +1,73 @@
+import * as aliases from '../aliases.js';
+import { ModelParams } from '../models.js';
+import { route } from '../route.js';
+
+export const aliasRoutes = {
+  list: route({
+    method: 'GET',
+    path: '/api/v1/models/{model}/aliases',
+    summary: 'List the aliases of a model',
+    access: 'models:read',
+    status: 200,
+    params: ModelParams,
+    response: aliases.AliasList,
+    errors: ['MODEL_NOT_FOUND'],
+  }),
+  set: route({
+    method: 'PUT',
+    path: '/api/v1/models/{model}/aliases/{alias}',
+    summary: 'Set or move an alias; one that gets traffic moves only to a READY version',
+    access: 'models:write',
+    status: 200,
+    params: aliases.AliasParams,
+    body: aliases.SetAlias,
+    response: aliases.Alias,
+    errors: [
+      'MODEL_NOT_FOUND',
+      'MODEL_ARCHIVED',
+      'VERSION_NOT_FOUND',
+      'VERSION_NOT_READY',
+      'ALIAS_PROTECTED',
+    ],
+  }),
+  remove: route({
+    method: 'DELETE',
+    path: '/api/v1/models/{model}/aliases/{alias}',
+    summary: 'Delete an alias that gets no traffic',
+    access: 'models:write',
+    status: 204,
+    params: aliases.AliasParams,
+    errors: ['MODEL_NOT_FOUND', 'ALIAS_NOT_FOUND', 'VERSION_IN_USE', 'ALIAS_PROTECTED'],
+  }),
+  protect: route({
+    method: 'POST',
+    path: '/api/v1/models/{model}/aliases/{alias}/protect',
+    summary: 'Let only callers with the scope aliases:protect move or delete an alias',
+    access: 'aliases:protect',
+    status: 200,
+    params: aliases.AliasParams,
+    response: aliases.Alias,
+    errors: ['MODEL_NOT_FOUND', 'ALIAS_NOT_FOUND'],
+  }),
+  unprotect: route({
+    method: 'POST',
+    path: '/api/v1/models/{model}/aliases/{alias}/unprotect',
+    summary: 'Let every caller with the scope models:write move or delete an alias again',
+    access: 'aliases:protect',
+    status: 200,
+    params: aliases.AliasParams,
+    response: aliases.Alias,
+    errors: ['MODEL_NOT_FOUND', 'ALIAS_NOT_FOUND'],
+  }),
+  history: route({
+    method: 'GET',
+    path: '/api/v1/models/{model}/aliases/{alias}/history',
+    summary: 'Which version an alias named when, and who moved it; newest first, also of one that is gone',
+    access: 'models:read',
+    status: 200,
+    params: aliases.AliasParams,
+    query: aliases.AliasHistoryQuery,
+    response: aliases.AliasHistory,
+    errors: ['MODEL_NOT_FOUND'],
+  }),
+};
