@@ -24,6 +24,7 @@ beforeAll(async () => {
     [
       { model: 'pair', version: 1, bytes: pair },
       { model: 'pair', version: 2, bytes: pair },
+      { model: 'org/team/pair', bytes: pair },
       { model: 'two words', bytes: identityModel('FP32', ['n', 3]) },
       { model: 'raw-FP32', bytes: identityModel('FP32') },
       { model: 'raw-FP16', bytes: identityModel('FP16') },

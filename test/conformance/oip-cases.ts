@@ -63,7 +63,23 @@ export const serverCases: readonly Case[] = [
   get('does not know other paths', '/v2/models/pair/other', { status: 404, error: /./ }),
   get('does not know other server paths', '/v2/other', { status: 404, error: /./ }),
   get('does not know names with a slash, encoded', '/v2/models/a%2Fb', { status: 404, error: /a\/b/ }),
-  get('does not know names with a slash, as it is', '/v2/models/a/b', { status: 404, error: /./ }),
+  get('does not know names with a slash, as it is', '/v2/models/a/b', { status: 404, error: /a\/b/ }),
+  ...['org%2Fteam%2Fpair', 'org/team/pair'].flatMap((name) => [
+    get(`describes ${name}`, `/v2/models/${name}`, { json: { name: 'org/team/pair', versions: ['1'] } }),
+    get(`describes ${name} by its version`, `/v2/models/${name}/versions/1`, {
+      json: { name: 'org/team/pair' },
+    }),
+    get(`says that ${name} is ready`, `/v2/models/${name}/ready`, {
+      json: { name: 'org/team/pair', ready: true },
+    }),
+    get(`shows the configuration of ${name}`, `/v2/models/${name}/config`, {
+      json: { name: 'org/team/pair' },
+    }),
+    get(`counts what ${name} served`, `/v2/models/${name}/versions/1/stats`, {
+      json: { model_stats: [{ name: 'org/team/pair', version: '1' }] },
+    }),
+  ]),
+  get('answers for no climbing name', '/v2/models/org%2F..%2Fpair', { status: 404, error: /./ }),
   get('does not know badly encoded names', '/v2/models/%zz', { status: 404, error: /./ }),
   ...['GET', 'POST'].flatMap((method) =>
     [
@@ -212,6 +228,14 @@ export const jsonCases: readonly Case[] = [
     { inputs },
     { model_version: '1' },
     { path: '/v2/models/pair/versions/1/infer' },
+  ),
+  ...['org%2Fteam%2Fpair', 'org/team/pair', 'org%2Fteam/pair/versions/1'].map((name) =>
+    good(
+      `answers for ${name}`,
+      { inputs },
+      { model_name: 'org/team/pair', outputs: [sum, difference] },
+      { path: `/v2/models/${name}/infer` },
+    ),
   ),
   good(
     'answers for an alias',

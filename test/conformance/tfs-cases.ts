@@ -78,6 +78,14 @@ export const predictCases: readonly Case[] = [
     { predictions: [1] },
     { path: '/v1/models/raw-FP32/versions/1:predict' },
   ),
+  ...['org%2Fteam%2Fpair', 'org/team/pair', 'org/team/pair/versions/1'].map((name) =>
+    predict(
+      `answers for ${name}`,
+      { inputs: { a: [[1, 2]], b: [[10, 20]] } },
+      { outputs: { sum: [[11, 22]] } },
+      { path: `/v1/models/${name}:predict` },
+    ),
+  ),
   predict(
     'does not mind case and query',
     { instances: [1] },
@@ -137,6 +145,9 @@ export const statusCases: readonly Case[] = [
   get('tells the state of a label', '/v1/models/pair/labels/canary', {
     only: 'gateway',
     json: { model_version_status: [available('1')] },
+  }),
+  get('tells the state of a model with slashes in its name', '/v1/models/org/team/pair', {
+    json: { name: 'org/team/pair', model_version_status: [available('1')] },
   }),
   get('does not know other models', '/v1/models/other', { status: 404, error: /./ }),
   get('does not know other versions', '/v1/models/pair/versions/9', { status: 404, error: /./ }),

@@ -53,12 +53,12 @@ const models: ForeignModel[] = [
     inputs: [wave('input', [1, 512]), rate, zeros('h', [2, 1, 64]), zeros('c', [2, 1, 64])],
   },
   {
-    name: 'vad-v5',
+    name: 'silero/vad/v5',
     file: vad('silero_vad_v5.onnx'),
     inputs: [wave('input', [1, 512]), zeros('state', [2, 1, 128]), rate],
   },
   {
-    name: 'vad-v6',
+    name: 'silero/vad/v6',
     file: vad('silero_vad_v6.onnx'),
     inputs: [wave('input', [1, 512]), zeros('state', [2, 1, 128]), rate],
   },
@@ -124,8 +124,8 @@ describe('a model from elsewhere', () => {
   });
 
   it('keeps its state in the caller’s hands over a sequence of calls', async () => {
-    const model = models.find(({ name }) => name === 'vad-v5');
-    if (!model) throw new Error('vad-v5 is missing');
+    const model = models.find(({ name }) => name === 'silero/vad/v5');
+    if (!model) throw new Error('silero/vad/v5 is missing');
     let through = zeros('state', [2, 1, 128]);
     let direct = through;
     for (let step = 0; step < 5; step += 1) {

@@ -43,6 +43,19 @@ describe("MLflow's protocol", () => {
     });
   });
 
+  it.each(['a/b', 'a:b'])(
+    'refuses the model name %j, which its own addresses could not tell apart',
+    async (name) => {
+      expect(await call('POST', 'registered-models/create', { name })).toEqual({
+        status: 400,
+        body: {
+          error_code: 'INVALID_PARAMETER_VALUE',
+          message: expect.stringContaining(`Registered model name cannot contain "/" or ":"`),
+        },
+      });
+    },
+  );
+
   it('takes metrics after the end of a run and keeps NaN and the infinities', async () => {
     const { run_id } = await startRun();
     await call('POST', 'runs/update', { run_id, status: 'FINISHED' });

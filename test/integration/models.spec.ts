@@ -27,6 +27,43 @@ describe('a model', () => {
     expect(await auditedActions(registry, 'endpoints/Größe 1')).toEqual(['endpoint.create']);
   });
 
+  it('may have slashes in its name, which every call finds again', async () => {
+    const [model, endpoint] = ['org/team a/iris', 'public/iris'];
+    await registry.admin.models.create({ body: { name: model } });
+    const version = await newReadyVersion(registry, model);
+    const params = { model, version: '1' };
+    expect(await registry.admin.versions.read({ params })).toMatchObject({ id: version.id, model });
+    await registry.admin.aliases.set({ params: { model, alias: 'champion' }, body: { version: 1 } });
+    await registry.admin.endpoints.create({ body: { name: endpoint, model } });
+    const split = [{ version: 'champion', weight: 1 }];
+    await registry.admin.endpoints.setTraffic({
+      params: { endpoint },
+      headers: { 'if-match': '"1"' },
+      body: { split },
+    });
+    expect(await registry.admin.endpoints.read({ params: { endpoint } })).toMatchObject({
+      model,
+      revision: 2,
+    });
+    const quota = { name: 'slashed', endpoint, window: 'minute', limit: 5 } as const;
+    expect(await registry.admin.quotas.create({ body: quota })).toMatchObject({ endpoint });
+    const client = { name: 'c', scopes: [`infer:${endpoint}`], endpoints: [endpoint] };
+    expect(await registry.admin.clients.create({ body: client })).toMatchObject({ endpoints: [endpoint] });
+    const found = await registry.admin.models.list({ query: { name_contains: 'team a/' } });
+    expect(found.items).toMatchObject([{ name: model, aliases: { champion: 1 }, latest_version: 1 }]);
+    const raw = await registry.send('GET', '/api/v1/models/org%2Fteam%20a%2Firis/versions/1', {
+      headers: { authorization: `Bearer ${registry.adminToken}` },
+    });
+    expect(raw.status).toBe(200);
+  });
+
+  it.each(['/a', 'a/', 'a//b', 'a/../b', '..', './a', 'a/b:c'])('cannot be named %j', async (name) => {
+    await expect(registry.admin.models.create({ body: { name } })).rejects.toMatchObject({
+      status: 400,
+      code: 'INVALID_REQUEST',
+    });
+  });
+
   it('is refused under a name that a model or an endpoint has, leaving nothing behind', async () => {
     const taken = await newModel(registry);
     await expect(registry.admin.models.create({ body: { name: taken } })).rejects.toMatchObject({

@@ -1,12 +1,12 @@
 /** Clients (service accounts), tokens, quotas and the audit log. */
 import { z } from 'zod';
-import { Id, Name, Timestamp, pageOf, pageQuery } from './common.js';
+import { Id, ModelName, Name, Timestamp, pageOf, pageQuery } from './common.js';
 import { GrantableScope } from './scopes.js';
 import { TeamName, defaultTeam } from './teams.js';
 
 export const ClientParams = z.object({ client_id: z.string().min(1).max(255) });
 const EndpointList = z
-  .array(Name)
+  .array(ModelName)
   .max(1_000)
   .describe('The only endpoints that the client may call, whatever its scopes; null: no such list');
 export const Client = z

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AliasName, Name, VersionNumberText } from './common.js';
+import { AliasName, ModelName, Name, VersionNumberText } from './common.js';
 import { VersionRef, Traffic } from './endpoints.js';
 import { FilePath } from './models.js';
 
@@ -13,6 +13,34 @@ describe('Name', () => {
       expect(Name.safeParse(name).success).toBe(false);
     },
   );
+});
+
+describe('ModelName', () => {
+  it.each(['iris', 'org/iris', 'a/b/c d/ä', '.../..a', `${'x'.repeat(127)}/${'y'.repeat(127)}`])(
+    'takes %j',
+    (name) => {
+      expect(ModelName.parse(name)).toBe(name);
+    },
+  );
+  it.each([
+    '',
+    '/',
+    '/a',
+    'a/',
+    'a//b',
+    '.',
+    '..',
+    'a/../b',
+    './a',
+    'a/..',
+    'a/ b',
+    'a /b',
+    'a:b/c',
+    'a/b\n',
+    'x/'.repeat(127) + 'xx',
+  ])('refuses %j', (name) => {
+    expect(ModelName.safeParse(name).success).toBe(false);
+  });
 });
 
 describe('AliasName', () => {

@@ -8,16 +8,31 @@ export const Sha256 = z
   .regex(/^[0-9a-f]{64}$/, 'must be a SHA-256 digest in lower-case hex')
   .describe('SHA-256 in lower-case hex');
 
+const isLoneDots = (segment: string): boolean => segment === '.' || segment === '..';
+/** No slash, colon or control character, and no space at either end. */
+const segment = String.raw`[^\s/:\p{C}](?:[^/:\p{C}]*[^\s/:\p{C}])?`;
+
 /** A name that can stand in one URL path segment of every protocol: no slash, colon, control character or lone dots. */
 export const Name = z
   .string()
   .min(1)
   .max(255)
   .regex(
-    /^[^\s/:\p{C}](?:[^/:\p{C}]*[^\s/:\p{C}])?$/u,
+    new RegExp(`^${segment}$`, 'u'),
     'must not hold "/", ":" or control characters, nor begin or end with a space',
   )
-  .refine((name) => name !== '.' && name !== '..', 'must not be "." or ".."');
+  .refine((name) => !isLoneDots(name), 'must not be "." or ".."');
+
+/** The name of a model or an endpoint: one segment, or several as in `org/name`. None leads out of a folder or a path. */
+export const ModelName = z
+  .string()
+  .min(1)
+  .max(255)
+  .regex(
+    new RegExp(`^${segment}(?:/${segment})*$`, 'u'),
+    'must be a name, or several with "/" between them, that hold no ":" or control characters, nor begin or end with a space',
+  )
+  .refine((name) => !name.split('/').some(isLoneDots), 'must not hold the segments "." or ".."');
 
 export const AliasName = z
   .string()

@@ -1,8 +1,8 @@
 /** Endpoints and their traffic. */
 import { z } from 'zod';
-import { AliasName, Id, Name, Timestamp, VersionNumber, pageOf, pageQuery } from './common.js';
+import { AliasName, Id, ModelName, Timestamp, VersionNumber, pageOf, pageQuery } from './common.js';
 
-export const EndpointParams = z.object({ endpoint: Name });
+export const EndpointParams = z.object({ endpoint: ModelName });
 
 /** A version by number, or by alias (followed when the alias moves). */
 export const VersionRef = z.union([VersionNumber, AliasName]);
@@ -71,8 +71,8 @@ export type Traffic = z.infer<typeof Traffic>;
 export const Endpoint = z
   .object({
     id: Id,
-    name: Name,
-    model: Name,
+    name: ModelName,
+    model: ModelName,
     traffic: Traffic,
     revision: z.int().min(1).describe('Also the ETag; send it back as If-Match to change the traffic'),
     updated_at: Timestamp,
@@ -81,8 +81,12 @@ export const Endpoint = z
   .meta({ id: 'Endpoint' });
 export type Endpoint = z.infer<typeof Endpoint>;
 
-export const CreateEndpoint = z.strictObject({ name: Name, model: Name, traffic: Traffic.optional() });
-export const ListEndpoints = z.strictObject({ ...pageQuery, model: Name.optional() });
+export const CreateEndpoint = z.strictObject({
+  name: ModelName,
+  model: ModelName,
+  traffic: Traffic.optional(),
+});
+export const ListEndpoints = z.strictObject({ ...pageQuery, model: ModelName.optional() });
 export const EndpointPage = pageOf(Endpoint);
 
 export const TrafficRevision = z

@@ -4,7 +4,7 @@ import {
   AliasName,
   Description,
   Id,
-  Name,
+  ModelName,
   Sha256,
   Tags,
   Timestamp,
@@ -15,13 +15,13 @@ import {
 } from './common.js';
 import { Profile, Signature } from './tensors.js';
 
-export const ModelParams = z.object({ model: Name });
-export const VersionParams = z.object({ model: Name, version: VersionNumberText });
+export const ModelParams = z.object({ model: ModelName });
+export const VersionParams = z.object({ model: ModelName, version: VersionNumberText });
 
 export const Model = z
   .object({
     id: Id,
-    name: Name,
+    name: ModelName,
     description: Description,
     tags: Tags,
     aliases: z.record(AliasName, VersionNumber),
@@ -34,7 +34,7 @@ export const Model = z
 export type Model = z.infer<typeof Model>;
 
 export const CreateModel = z.strictObject({
-  name: Name,
+  name: ModelName,
   description: Description.default(''),
   tags: Tags.default({}),
 });
@@ -113,7 +113,7 @@ export type VersionFile = z.infer<typeof VersionFile>;
 export const Version = z
   .object({
     id: Id,
-    model: Name,
+    model: ModelName,
     version: VersionNumber,
     status: VersionStatus,
     status_reason: z.string().nullable(),

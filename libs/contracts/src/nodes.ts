@@ -3,7 +3,7 @@
  * A node registers with the join token, renews its lease with what its replicas are doing, and long-polls its assignments.
  */
 import { z } from 'zod';
-import { Id, Name, Timestamp, VersionNumber, pageOf, pageQuery } from './common.js';
+import { Id, ModelName, Name, Timestamp, VersionNumber, pageOf, pageQuery } from './common.js';
 import { FilePath, VersionConfig, VersionFile } from './models.js';
 import { Profile, Signature } from './tensors.js';
 
@@ -25,7 +25,7 @@ export type NextRevision = z.infer<typeof NextRevision>;
 
 export const Replica = z
   .object({
-    model: Name,
+    model: ModelName,
     version: VersionNumber,
     version_id: Id,
     config_revision: z.int(),
@@ -103,7 +103,7 @@ export type RenewLease = z.infer<typeof RenewLease>;
 export const Assignment = z
   .object({
     version_id: Id,
-    model: Name,
+    model: ModelName,
     version: VersionNumber,
     entry_file: FilePath,
     files: z.array(VersionFile),

@@ -24,7 +24,7 @@ export const gatewayExtensions = [...nodeExtensions, 'model_repository'] as cons
 /** Triton's calls that neither has, and the answer to them. */
 const unsupportedCalls: readonly (readonly [path: RegExp, detail: string])[] = [
   [
-    /^\/v2\/(?:models\/[^/]+\/(?:versions\/[^/]+\/)?)?trace\/setting$/,
+    /^\/v2\/(?:models\/.+\/)?trace\/setting$/,
     'Trace settings are not supported. The metrics say where the time of requests goes.',
   ],
   [/^\/v2\/logging$/, 'Log settings are not supported: they are set when a program starts.'],

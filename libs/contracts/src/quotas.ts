@@ -1,6 +1,6 @@
 /** Quotas, and the leases by which gateways spend them. */
 import { z } from 'zod';
-import { Id, Name, Timestamp, pageOf, pageQuery } from './common.js';
+import { Id, ModelName, Timestamp, pageOf, pageQuery } from './common.js';
 import { TeamName } from './teams.js';
 
 /** `bytes` are of the request's body; `compute_ms` is the time at the node, reserved up to the request's deadline. */
@@ -27,7 +27,7 @@ export const Quota = z
     name: z.string().describe('Short; shown in the RateLimit headers'),
     team: TeamName.nullable().describe('null: every team'),
     client_id: z.string().nullable().describe('null: every client'),
-    endpoint: Name.nullable().describe('null: all endpoints together'),
+    endpoint: ModelName.nullable().describe('null: all endpoints together'),
     unit: QuotaUnit,
     window: QuotaWindow.nullable().describe('null: at any one time, for concurrency'),
     limit: z.int().min(0).describe('Of a bucket: its size'),
@@ -47,7 +47,7 @@ export const CreateQuota = z
     name: z.string().regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'must be a short lower-case word'),
     team: TeamName.nullable().default(null),
     client_id: ClientId.nullable().default(null),
-    endpoint: Name.nullable().default(null),
+    endpoint: ModelName.nullable().default(null),
     unit: QuotaUnit.default('requests'),
     window: QuotaWindow.nullable().default(null),
     limit: Limit,
@@ -78,7 +78,7 @@ export const GrantQuota = z.strictObject({
   amount: Limit.min(1).describe('On top of the limit, in the window of the moment only'),
   client_id: ClientId.optional().describe('Whose count, when each client is counted apart'),
 });
-export const ExplainQuotas = z.strictObject({ client_id: ClientId, endpoint: Name.optional() });
+export const ExplainQuotas = z.strictObject({ client_id: ClientId, endpoint: ModelName.optional() });
 
 /** How a limit stands for one caller. */
 export const QuotaStanding = z.object({
@@ -105,7 +105,7 @@ export const ListQuotas = z.strictObject({
   ...pageQuery,
   team: TeamName.optional(),
   client_id: ClientId.optional(),
-  endpoint: Name.optional(),
+  endpoint: ModelName.optional(),
 });
 export const QuotaPage = pageOf(Quota);
 

@@ -1,6 +1,6 @@
 /** The immutable routing table that the registry publishes and gateways follow. */
 import { z } from 'zod';
-import { AliasName, Id, Name, VersionNumber } from './common.js';
+import { AliasName, Id, ModelName, VersionNumber } from './common.js';
 import { Client, Jwks } from './clients.js';
 import { Traffic } from './endpoints.js';
 import { Quota } from './quotas.js';
@@ -18,13 +18,13 @@ export type SnapshotVersion = z.infer<typeof SnapshotVersion>;
 
 /** Only READY, unarchived versions are listed. */
 export const SnapshotModel = z.object({
-  name: Name,
+  name: ModelName,
   aliases: z.record(AliasName, VersionNumber),
   versions: z.array(SnapshotVersion),
 });
 export type SnapshotModel = z.infer<typeof SnapshotModel>;
 
-export const SnapshotEndpoint = z.object({ name: Name, model: Name, traffic: Traffic });
+export const SnapshotEndpoint = z.object({ name: ModelName, model: ModelName, traffic: Traffic });
 export type SnapshotEndpoint = z.infer<typeof SnapshotEndpoint>;
 
 /** The defaults are for snapshots that an earlier version saved. */

@@ -1,6 +1,6 @@
 /** What was used, by whom: counted by gateways, summed by the hour, priced by the month. */
 import { z } from 'zod';
-import { Id, Name, Timestamp } from './common.js';
+import { Id, ModelName, Name, Timestamp } from './common.js';
 
 const count = z.int().min(0).max(9_007_199_254_740_991);
 
@@ -95,7 +95,7 @@ const decimal = z
 export const Price = z
   .object({
     id: Id,
-    endpoint: Name.nullable().describe('null: every endpoint without a price of its own'),
+    endpoint: ModelName.nullable().describe('null: every endpoint without a price of its own'),
     unit: UsageUnit,
     currency: z.string().regex(/^[A-Z]{3}$/, 'must be an ISO 4217 code'),
     price_per_million: decimal,
@@ -105,7 +105,7 @@ export const Price = z
   .meta({ id: 'Price' });
 export type Price = z.infer<typeof Price>;
 export const CreatePrice = z.strictObject({
-  endpoint: Name.nullable().default(null),
+  endpoint: ModelName.nullable().default(null),
   unit: UsageUnit,
   currency: Price.shape.currency,
   price_per_million: decimal,

@@ -3,6 +3,8 @@
  * request target; knows nothing of what lies behind it, and ignores queries as the protocols want.
  */
 
+import { parseModelPath, parseRepositoryPath, parseServablePath } from '#contracts/model-path';
+import type { ServableCall } from '#contracts/model-path';
 import { unsupportedDetail } from '#contracts/oip';
 
 /** What a caller wants of one endpoint. `status` is TensorFlow Serving's, and KServe v1's model readiness. */
@@ -36,17 +38,6 @@ export type Route =
   | { readonly kind: 'unsupported'; readonly detail: string }
   | { readonly kind: 'registry' };
 
-/** Decodes one path segment; undefined when it is empty or badly encoded. */
-function segment(text: string): string | undefined {
-  if (text === '') return undefined;
-  if (!text.includes('%')) return text;
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return undefined;
-  }
-}
-
 const own: Readonly<Record<string, OwnRoute>> = {
   '/v2': 'server',
   '/v2/': 'server',
@@ -57,30 +48,6 @@ const own: Readonly<Record<string, OwnRoute>> = {
   '/v2/repository/index': 'index',
 };
 
-const modelsPrefix = '/v2/models/';
-const v2Operations: Readonly<Record<string, Operation>> = {
-  infer: 'infer',
-  ready: 'ready',
-  config: 'config',
-  stats: 'stats',
-};
-
-function parseModelPath(path: string): InferenceRoute | undefined {
-  const parts = path.slice(modelsPrefix.length).split('/');
-  const endpoint = segment(parts[0] ?? '');
-  if (endpoint === undefined) return undefined;
-  const hasPin = parts[1] === 'versions';
-  const pin = hasPin ? segment(parts[2] ?? '') : undefined;
-  if (hasPin && pin === undefined) return undefined;
-  const rest = parts.slice(hasPin ? 3 : 1);
-  const [name = ''] = rest;
-  if (rest.length === 0) return { endpoint, pin, operation: 'metadata' };
-  const operation = rest.length === 1 && Object.hasOwn(v2Operations, name) ? v2Operations[name] : undefined;
-  return operation && { endpoint, pin, operation };
-}
-
-const repositoryPath = /^\/v2\/repository\/models\/([^/]+)\/(load|unload)$/;
-
 function unanswered(path: string): Route {
   const detail = unsupportedDetail(path);
   return detail === undefined ? { kind: 'unknown' } : { kind: 'unsupported', detail };
@@ -89,38 +56,32 @@ function unanswered(path: string): Route {
 function parseV2(path: string): Route {
   const mine = Object.hasOwn(own, path) ? own[path] : undefined;
   if (mine) return { kind: mine };
-  if (path.startsWith(modelsPrefix)) {
-    const route = parseModelPath(path);
-    return route ? { kind: 'inference', route } : unanswered(path);
+  const named = parseModelPath(path);
+  if (named) {
+    const { model, pin, call = 'metadata' } = named;
+    return { kind: 'inference', route: { endpoint: model, pin, operation: call } };
   }
-  const [, name, action] = repositoryPath.exec(path) ?? [];
-  const endpoint = segment(name ?? '');
-  if (endpoint === undefined) return unanswered(path);
-  return { kind: 'repository', action: action === 'load' ? 'load' : 'unload', endpoint };
+  const repository = parseRepositoryPath(path);
+  return repository
+    ? { kind: 'repository', action: repository.action, endpoint: repository.model }
+    : unanswered(path);
 }
-
-/** TensorFlow Serving's own expression, in two parts; its case does not matter either. A label of digits is none of our aliases. */
-const v1Path =
-  /^\/v1\/models\/([^/:]+)(?:\/versions\/(\d+)|\/labels\/([^/:]*[^/:\d][^/:]*))?(?:(\/metadata)|:(predict|classify|regress))?$/i;
 
 function parseV1(path: string): Route {
   if (/^\/v1\/models\/?$/i.test(path)) return { kind: 'models' };
-  const [, name = '', version, label, metadata, verb] = v1Path.exec(path) ?? [];
-  const endpoint = segment(name);
-  const pin = label === undefined ? version?.replace(/^0+(?=\d)/, '') : segment(label);
-  if (endpoint === undefined || (label !== undefined && pin === undefined)) return { kind: 'unknown' };
-  return { kind: 'inference', route: { endpoint, pin, operation: v1Operation(verb, metadata) } };
+  const named = parseServablePath(path);
+  // A label of digits is none of our aliases.
+  if (named === undefined || /^\d+$/.test(named.label ?? '')) return { kind: 'unknown' };
+  const { model, version, label, call } = named;
+  return {
+    kind: 'inference',
+    route: { endpoint: model, pin: label ?? version, operation: servableOperation(call) },
+  };
 }
 
-const v1Verbs: Readonly<Record<string, Operation>> = {
-  predict: 'predict',
-  classify: 'classify',
-  regress: 'regress',
-};
-
-function v1Operation(verb: string | undefined, metadata: string | undefined): Operation {
-  const prediction = verb === undefined ? undefined : v1Verbs[verb.toLowerCase()];
-  return prediction ?? (metadata === undefined ? 'status' : 'signatures');
+function servableOperation(call: ServableCall | undefined): Operation {
+  if (call === undefined) return 'status';
+  return call === 'metadata' ? 'signatures' : call;
 }
 
 /** Sorts a request target. What is not below /v2 or /v1 is the registry's. */

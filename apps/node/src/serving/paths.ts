@@ -2,6 +2,8 @@
  * The addresses of the protocols that a node speaks: path → what is asked for. Pure; queries are ignored as the protocols
  * want. `/v2` is the Open Inference Protocol with Triton's extensions, `/v1` TensorFlow Serving's REST with KServe's v1.
  */
+import { parseModelPath, parseRepositoryPath, parseServablePath } from '#contracts/model-path';
+import type { ModelCall } from '#contracts/model-path';
 import { unsupportedDetail } from '#contracts/oip';
 import type { Protocol } from '#inference/codec';
 
@@ -43,20 +45,7 @@ const fixed: ReadonlyMap<string, Target> = new Map([
   ['/v1/models', { kind: 'models' }],
   ['/v1/models/', { kind: 'models' }],
 ]);
-const oipPath = /^\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?(?:\/(ready|infer|config|stats))?$/;
-const repositoryPath = /^\/v2\/repository\/models\/[^/]+\/(load|unload)$/;
-/** TensorFlow Serving's own expression, in two parts; its case does not matter either. */
-const v1Path =
-  /^\/v1\/models\/([^/:]+)(?:\/versions\/(\d+)|\/labels\/([^/:]+))?(?:(\/metadata)|:(predict|classify|regress))?$/i;
 const unnamedPath = /^\/v1\/models\/(?:versions\/\d+|labels\/[^/:]+)(?:\/metadata)?$/i;
-
-function decode(segment: string): string | undefined {
-  try {
-    return decodeURIComponent(segment);
-  } catch {
-    return undefined;
-  }
-}
 
 export function parsePath(url: string): Target {
   const end = url.indexOf('?');
@@ -65,39 +54,36 @@ export function parsePath(url: string): Target {
 }
 
 function parseV2(path: string): Target {
-  const [, segment, versionSegment, action] = oipPath.exec(path) ?? [];
-  if (segment === undefined) {
-    const [, load] = repositoryPath.exec(path) ?? [];
-    if (load === 'load' || load === 'unload') return { kind: 'repository', action: load };
-    const detail = unsupportedDetail(path);
-    return detail === undefined ? { kind: 'unknown' } : { kind: 'unsupported', detail };
+  const named = parseModelPath(path);
+  if (named) {
+    const { model, pin, call } = named;
+    if (pin === undefined) return v2Target(call, { model });
+    return /^[1-9]\d{0,9}$/.test(pin)
+      ? v2Target(call, { model, version: Number(pin) })
+      : { kind: 'unknown-version', model, version: pin };
   }
-  const model = decode(segment);
-  if (model === undefined) return { kind: 'unknown' };
-  if (versionSegment === undefined) return v2Target(action, { model });
-  return /^[1-9]\d{0,9}$/.test(versionSegment)
-    ? v2Target(action, { model, version: Number(versionSegment) })
-    : { kind: 'unknown-version', model, version: versionSegment };
+  const repository = parseRepositoryPath(path);
+  if (repository) return { kind: 'repository', action: repository.action };
+  const detail = unsupportedDetail(path);
+  return detail === undefined ? { kind: 'unknown' } : { kind: 'unsupported', detail };
 }
 
-function v2Target(action: string | undefined, on: OnModel): Target {
-  if (action === 'infer') return { kind: 'infer', protocol: 'oip', ...on };
-  if (action === 'ready') return { kind: 'model-ready', ...on };
-  return action === 'config' || action === 'stats' ? { kind: action, ...on } : { kind: 'model', ...on };
+function v2Target(call: ModelCall | undefined, on: OnModel): Target {
+  if (call === undefined) return { kind: 'model', ...on };
+  if (call === 'infer') return { kind: 'infer', protocol: 'oip', ...on };
+  return call === 'ready' ? { kind: 'model-ready', ...on } : { kind: call, ...on };
 }
 
 function parseV1(path: string): Target {
-  const [, segment = '', version, label, metadata, verb] = v1Path.exec(path) ?? [];
-  const model = decode(segment);
-  if (model === undefined || model === '')
-    return unnamedPath.test(path) ? { kind: 'unnamed' } : { kind: 'malformed' };
+  if (unnamedPath.test(path)) return { kind: 'unnamed' };
+  const named = parseServablePath(path);
+  if (named === undefined) return { kind: 'malformed' };
+  const { model, version, label, call } = named;
   // Aliases are the gateway's: it asks a node for versions.
   if (label !== undefined) return { kind: 'unknown-label', label };
   const on = version === undefined ? { model } : { model, version: Number(version) };
-  const protocol = verb?.toLowerCase();
-  if (protocol === 'predict' || protocol === 'classify' || protocol === 'regress')
-    return { kind: 'infer', protocol, ...on };
-  return { kind: metadata === undefined ? 'status' : 'signatures', ...on };
+  if (call === undefined) return { kind: 'status', ...on };
+  return call === 'metadata' ? { kind: 'signatures', ...on } : { kind: 'infer', protocol: call, ...on };
 }
 
 const post = ['POST'];

@@ -17,7 +17,16 @@ import type { Resolve } from './search/sql.js';
 import { readLatest, readVersions, tagOf, toModelVersion } from './version-rows.js';
 
 const ByName = z.object({ name: z.string().max(1_000) });
-const Create = z.object({ name: Name, description: Description.default(''), tags: tagList(5_000) });
+/** MLflow's addresses are `models:/name/version`, so its names are of one segment; Sluice's own API takes more. */
+const RegisteredModelName = z
+  .string()
+  .regex(/^[^/:]*$/, 'Registered model name cannot contain "/" or ":"')
+  .pipe(Name);
+const Create = z.object({
+  name: RegisteredModelName,
+  description: Description.default(''),
+  tags: tagList(5_000),
+});
 const Alias = ByName.extend({ alias: AliasName });
 
 const read = { method: 'GET', access: 'models:read' } as const;
