@@ -1,8 +1,8 @@
 /** Aliases: movable names of versions, some of them protected. */
 import { z } from 'zod';
-import { AliasName, Name, Timestamp, VersionNumber, pageOf, pageQuery } from './common.js';
+import { AliasName, ModelName, Timestamp, VersionNumber, pageOf, pageQuery } from './common.js';
 
-export const AliasParams = z.object({ model: Name, alias: AliasName });
+export const AliasParams = z.object({ model: ModelName, alias: AliasName });
 
 export const Alias = z
   .object({
