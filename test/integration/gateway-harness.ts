@@ -309,6 +309,7 @@ export async function startTestGateway(
       SLUICE_GATEWAY_ADMIN_PORT: 0,
       SLUICE_GATEWAY_DATA_DIR: await makeFolder(),
       SLUICE_GATEWAY_ACCESS_LOG_SHARE: 0,
+      SLUICE_GATEWAY_LEAVE_GRACE_MS: 0,
       SLUICE_LOG_LEVEL: 'silent',
       ...settings,
     }),

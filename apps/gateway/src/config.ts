@@ -2,23 +2,27 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { Name } from '#contracts/common';
-import { booleanSetting, commonSettings, portSetting, secretSetting } from '#platform/env';
+import { ConfigError, booleanSetting, commonSettings, portSetting, secretSetting } from '#platform/env';
+import { messageOf } from '#platform/errors';
+import { parseOrigins } from './data-plane/cors.js';
 import type { DataPlaneSettings } from './data-plane/core.js';
 import { parseTrustList } from './data-plane/forwarded.js';
 import type { ListenSettings } from './data-plane/server.js';
+import type { PublicTls, PublicTlsSettings } from './public-tls.js';
 
 const mebibyte = 1_048_576;
 const bytes = z.coerce.number().int().min(0).max(2_147_483_647);
 const milliseconds = z.coerce.number().int().min(1).max(3_600_000);
-/** Comma-separated addresses and CIDR ranges. */
-const trustList = z.string().transform((text, context) => {
-  try {
-    return parseTrustList(text.split(',').flatMap((entry) => entry.trim() || []));
-  } catch (error) {
-    context.addIssue(error instanceof Error ? error.message : String(error));
-    return z.NEVER;
-  }
-});
+/** Comma-separated entries, made into something by `parse`, whose exception tells what is wrong with them. */
+const listOf = <T>(parse: (entries: readonly string[]) => T) =>
+  z.string().transform((text, context) => {
+    try {
+      return parse(text.split(',').flatMap((entry) => entry.trim() || []));
+    } catch (error) {
+      context.addIssue(messageOf(error));
+      return z.NEVER;
+    }
+  });
 const count = z.coerce.number().int().min(1).max(10_000_000);
 
 export const GatewaySettings = z.object({
@@ -44,7 +48,13 @@ export const GatewaySettings = z.object({
   SLUICE_GATEWAY_MAX_WAIT_MS: milliseconds.default(1_000),
   SLUICE_GATEWAY_ADAPTIVE_LIMIT: booleanSetting.default(false),
   SLUICE_GATEWAY_HEADERS_TIMEOUT_MS: milliseconds.default(10_000),
-  SLUICE_GATEWAY_TRUSTED_PROXIES: trustList.prefault(''),
+  SLUICE_GATEWAY_BODY_TIMEOUT_MS: milliseconds.default(60_000),
+  SLUICE_GATEWAY_TRUSTED_PROXIES: listOf(parseTrustList).prefault(''),
+  SLUICE_GATEWAY_CORS_ORIGINS: listOf(parseOrigins).prefault(''),
+  SLUICE_GATEWAY_TLS_CERT: z.string().min(1).optional(),
+  SLUICE_GATEWAY_TLS_KEY: z.string().min(1).optional(),
+  SLUICE_GATEWAY_TLS_MIN_VERSION: z.enum(['TLSv1.2', 'TLSv1.3']).default('TLSv1.2'),
+  SLUICE_GATEWAY_LEAVE_GRACE_MS: z.coerce.number().int().min(0).max(600_000).default(1_000),
   SLUICE_GATEWAY_DRAIN_TIMEOUT_MS: milliseconds.default(30_000),
 });
 export type GatewaySettings = z.infer<typeof GatewaySettings>;
@@ -55,7 +65,9 @@ export const dataPlaneSettings = (settings: GatewaySettings): DataPlaneSettings 
   holdBytes: Math.min(settings.SLUICE_GATEWAY_HOLD_BYTES, settings.SLUICE_GATEWAY_MAX_BODY_BYTES),
   maxBodyBytes: settings.SLUICE_GATEWAY_MAX_BODY_BYTES,
   maxTimeoutMs: settings.SLUICE_GATEWAY_MAX_TIMEOUT_MS,
+  bodyTimeoutMs: settings.SLUICE_GATEWAY_BODY_TIMEOUT_MS,
   maxCachedTokens: settings.SLUICE_GATEWAY_CACHED_TOKENS,
+  corsOrigins: settings.SLUICE_GATEWAY_CORS_ORIGINS,
   maxConnectionsPerNode: settings.SLUICE_GATEWAY_NODE_CONNECTIONS,
   maxWaiting: settings.SLUICE_GATEWAY_MAX_WAITING,
   maxWaitMs: settings.SLUICE_GATEWAY_MAX_WAIT_MS,
@@ -63,8 +75,20 @@ export const dataPlaneSettings = (settings: GatewaySettings): DataPlaneSettings 
   connectTimeoutMs: settings.SLUICE_GATEWAY_CONNECT_TIMEOUT_MS,
 });
 
+/** Where the certificate of the public side is; undefined without one. @throws ConfigError when one of the two files is not named */
+export function tlsSettings(settings: GatewaySettings): PublicTlsSettings | undefined {
+  const { SLUICE_GATEWAY_TLS_CERT: certFile, SLUICE_GATEWAY_TLS_KEY: keyFile } = settings;
+  if (certFile === undefined && keyFile === undefined) return undefined;
+  if (certFile === undefined || keyFile === undefined)
+    throw new ConfigError(
+      'SLUICE_GATEWAY_TLS_CERT and SLUICE_GATEWAY_TLS_KEY go together: set both or none.',
+    );
+  return { certFile, keyFile, minVersion: settings.SLUICE_GATEWAY_TLS_MIN_VERSION };
+}
+
 /** How the public side listens. */
-export const listenSettings = (settings: GatewaySettings): ListenSettings => ({
+export const listenSettings = (settings: GatewaySettings, tls: PublicTls | undefined): ListenSettings => ({
+  tls,
   host: settings.SLUICE_GATEWAY_HOST,
   port: settings.SLUICE_GATEWAY_PORT,
   headersTimeoutMs: settings.SLUICE_GATEWAY_HEADERS_TIMEOUT_MS,

@@ -1,9 +1,11 @@
 /** The gateway put together: data plane, control side and admin server, and how they start and end. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from '#client/client';
+import type { SluiceClient } from '#client/client';
 import type { Logger } from '#platform/logger';
 import { startAdmin } from './admin/admin.js';
 import { openAccessLog } from './access-log-file.js';
-import { dataPlaneSettings, listenSettings } from './config.js';
+import { dataPlaneSettings, listenSettings, tlsSettings } from './config.js';
 import type { GatewaySettings } from './config.js';
 import { openFiles } from './control/files.js';
 import { LeaseLink } from './control/lease-link.js';
@@ -12,6 +14,7 @@ import { probeEjected } from './control/probe-ejected.js';
 import { UsageSender } from './control/usage-sender.js';
 import { Core } from './data-plane/core.js';
 import { listen } from './data-plane/server.js';
+import { PublicTls } from './public-tls.js';
 
 export interface Gateway {
   readonly url: string;
@@ -22,8 +25,30 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
+async function openTls(settings: GatewaySettings, logger: Logger): Promise<PublicTls | undefined> {
+  const files = tlsSettings(settings);
+  return files && (await PublicTls.open(files, logger));
+}
+
+function startLeases(
+  core: Core,
+  registry: SluiceClient,
+  settings: GatewaySettings,
+  logger: Logger,
+): LeaseLink {
+  const leases = new LeaseLink(core.leases, {
+    call: (body, signal) => registry.quotas.lease({ body, signal }),
+    holdMs: settings.SLUICE_GATEWAY_MAX_TIMEOUT_MS,
+    logger,
+  });
+  leases.start();
+  return leases;
+}
+
 /** Starts a gateway. It listens at once and serves as soon as it has a snapshot. */
 export async function startGateway(settings: GatewaySettings, logger: Logger): Promise<Gateway> {
+  const { SLUICE_GATEWAY_LEAVE_GRACE_MS: leaveGraceMs } = settings;
+  const tls = await openTls(settings, logger);
   const core = new Core(dataPlaneSettings(settings), logger);
   const accessLog = openAccessLog(
     settings.SLUICE_GATEWAY_ACCESS_LOG,
@@ -41,15 +66,10 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
     everyMs: settings.SLUICE_GATEWAY_USAGE_EVERY_MS,
     logger,
   });
-  const leases = new LeaseLink(core.leases, {
-    call: (body, signal) => registry.quotas.lease({ body, signal }),
-    holdMs: settings.SLUICE_GATEWAY_MAX_TIMEOUT_MS,
-    logger,
-  });
-  leases.start();
+  const leases = startLeases(core, registry, settings, logger);
   const saved = await files.snapshot.read();
   if (saved) core.apply(saved);
-  const server = await listen(core, listenSettings(settings));
+  const server = await listen(core, listenSettings(settings, tls));
   const admin = await startAdmin(core, settings);
   const link = startLink(core, settings, files, logger);
   const probes = probeEjected(core, logger);
@@ -59,7 +79,11 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
     core,
     ready: saved ? Promise.resolve() : link.firstSnapshot,
     async close() {
+      core.draining = true;
+      // Whoever sends callers here sees that it is not ready, and answers ask for no more on their connections.
+      if (leaveGraceMs > 0) await sleep(leaveGraceMs);
       probes.close();
+      tls?.close();
       await server.drain();
       await Promise.all([leases.close(), usage.close()]);
       await Promise.all([link.close(), admin.close(), accessLog?.close()]);

@@ -145,6 +145,7 @@ export const gateway = (deployment: Deployment): PartSpec =>
       SLUICE_GATEWAY_HOST: deployment.gatewayHost,
       SLUICE_GATEWAY_PORT: String(deployment.gatewayPort),
       SLUICE_GATEWAY_ADMIN_PORT: '0',
+      SLUICE_GATEWAY_LEAVE_GRACE_MS: '0', // nobody stands in front of it
       SLUICE_GATEWAY_DRAIN_TIMEOUT_MS: String(stopWithinMs.gateway - 300),
       SLUICE_GATEWAY_DATA_DIR: join(deployment.dataFolder, 'gateway'),
     },

@@ -89,6 +89,8 @@ export async function scalePart(): Promise<string> {
       maxBodyBytes: 1,
       maxTimeoutMs: 1,
       maxCachedTokens: 1,
+      bodyTimeoutMs: 60_000,
+      corsOrigins: new Set(),
       maxConnectionsPerNode: 1,
       maxWaiting: 256,
       maxWaitMs: 1_000,

@@ -9,6 +9,7 @@ import { RetryBudget } from '#routing/retry-budget';
 import type { Logger } from '#platform/logger';
 import type { AccessLog } from './access-log.js';
 import { Authenticator, sameKeySet } from './authenticate.js';
+import { Cors } from './cors.js';
 import { compileTable } from './routing-table.js';
 import type { RoutingTable } from './routing-table.js';
 import { TrafficCounters } from './traffic-counters.js';
@@ -22,7 +23,11 @@ export interface DataPlaneSettings extends UpstreamSettings {
   readonly holdBytes: number;
   readonly maxBodyBytes: number;
   readonly maxTimeoutMs: number;
+  /** For a body to arrive, within the deadline of its request. */
+  readonly bodyTimeoutMs: number;
   readonly maxCachedTokens: number;
+  /** Origins of pages that may call, `*` for all; none: browsers are not told anything. */
+  readonly corsOrigins: ReadonlySet<string>;
 }
 
 export class Core {
@@ -38,6 +43,7 @@ export class Core {
   readonly leases = new LeaseDesk(this.quotas);
   readonly retryBudget = new RetryBudget();
   readonly upstreams: Upstreams;
+  readonly cors: Cors | undefined;
   readonly random = Math.random;
   private bearer = '';
 
@@ -46,6 +52,7 @@ export class Core {
     readonly logger: Logger,
   ) {
     this.upstreams = new Upstreams(settings);
+    this.cors = settings.corsOrigins.size === 0 ? undefined : new Cors(settings.corsOrigins);
   }
 
   /** The gateway's own credential; empty until it has one. */

@@ -35,6 +35,8 @@ const joinedBytes = 16_384;
 const neverConnected = (error: Error): boolean =>
   error instanceof errors.ConnectTimeoutError || ('syscall' in error && error.syscall === 'connect');
 
+export const lateBody = refusal('REQUEST_TIMEOUT', 'The body did not arrive in time. Try again.');
+
 export const tooLarge = (maxBytes: number): Refusal =>
   refusal('PAYLOAD_TOO_LARGE', `The body is larger than the ${maxBytes} bytes that this gateway takes.`);
 
@@ -48,7 +50,7 @@ class Forwarding implements AttemptOwner, Visitor {
   /** Bytes of the body have been written. */
   private hasBegun = false;
   private readonly deadlineMs: number;
-  private readonly timer: NodeJS.Timeout;
+  private timer: NodeJS.Timeout;
 
   constructor(
     private readonly core: Core,
@@ -57,7 +59,7 @@ class Forwarding implements AttemptOwner, Visitor {
   ) {
     const timeoutMs = timeoutMsOf(exchange.req, version, core.settings.maxTimeoutMs);
     this.deadlineMs = exchange.arrivedMs + timeoutMs;
-    this.timer = setTimeout(() => this.onDeadline(), timeoutMs);
+    this.timer = setTimeout(() => this.onTimer(), Math.min(timeoutMs, core.settings.bodyTimeoutMs));
     exchange.onClosed = () => this.close();
   }
 
@@ -198,6 +200,13 @@ class Forwarding implements AttemptOwner, Visitor {
     );
   }
 
+  /** The body had its time. If it used it well, the rest until the deadline is the node's. */
+  private onTimer(): void {
+    const leftMs = this.deadlineMs - performance.now();
+    if (this.body && leftMs > 1) this.timer = setTimeout(() => this.onDeadline(), leftMs);
+    else this.onDeadline();
+  }
+
   private onDeadline(): void {
     const { attempt, exchange } = this;
     attempt?.drop();
@@ -208,7 +217,7 @@ class Forwarding implements AttemptOwner, Visitor {
       this.judge(attempt.replica, 504, undefined);
       this.refuse(refusal('DEADLINE_EXCEEDED', 'The node did not answer in time.'));
     } else if (this.body) this.onTurnedAway();
-    else this.refuse(refusal('REQUEST_TIMEOUT', 'The body did not arrive in time. Try again.'));
+    else this.refuse(lateBody);
   }
 
   private refuse(reason: Refusal): void {

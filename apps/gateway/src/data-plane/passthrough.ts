@@ -12,6 +12,8 @@ import { errorTable } from '#contracts/errors';
 import { sluiceHeaders } from '#contracts/oip';
 import { SluiceError, toProblem } from '#platform/errors';
 import type { Core } from './core.js';
+import { isCorsField } from './cors.js';
+import type { Cors } from './cors.js';
 import { requestIdOf } from './exchange.js';
 import { setForwarded } from './forwarded.js';
 import { isHopByHop, listedByConnection } from './hop-headers.js';
@@ -48,18 +50,24 @@ function prepare(req: IncomingMessage, trusted: BlockList): void {
 }
 
 /** The registry's header fields without those of the connection; flat, order and repetition kept. */
-function answerFields(answer: IncomingMessage): string[] {
+function answerFields(
+  answer: IncomingMessage,
+  { headers }: IncomingMessage,
+  cors: Cors | undefined,
+): string[] {
   const listed = listedByConnection(answer.headers.connection);
   const fields: string[] = [];
   for (let i = 0; i + 1 < answer.rawHeaders.length; i += 2) {
     const [name, value] = [answer.rawHeaders[i] ?? '', answer.rawHeaders[i + 1] ?? ''];
     const lower = name.toLowerCase();
-    if (!isHopByHop(lower) && !listed.has(lower)) fields.push(name, value);
+    if (isHopByHop(lower) || listed.has(lower) || (cors && isCorsField(lower))) continue;
+    fields.push(name, value);
   }
+  cors?.push(fields, headers);
   return fields;
 }
 
-function unavailable(req: IncomingMessage, res: ServerResponse): void {
+function unavailable(req: IncomingMessage, res: ServerResponse, cors: Cors | undefined): void {
   if (res.headersSent || res.destroyed) {
     res.destroy();
     return;
@@ -70,12 +78,14 @@ function unavailable(req: IncomingMessage, res: ServerResponse): void {
   );
   const requestId = req.headers[sluiceHeaders.requestId];
   const body = JSON.stringify(toProblem(error, typeof requestId === 'string' ? requestId : undefined));
-  const fields = {
-    'content-type': 'application/problem+json',
-    'content-length': Buffer.byteLength(body),
-    'retry-after': '1',
-    connection: 'close',
-  };
+  const fields = [
+    'content-type',
+    'application/problem+json',
+    'content-length',
+    String(Buffer.byteLength(body)),
+  ];
+  fields.push('retry-after', '1', 'connection', 'close');
+  cors?.push(fields, req.headers);
   res.writeHead(errorTable.REGISTRY_UNAVAILABLE.status, fields).end(body);
 }
 
@@ -100,7 +110,7 @@ class RegistryProxy implements Passthrough {
   ) {
     this.proxy.options.target = core.settings.registryUrl;
     this.proxy.on('proxyReq', (hop, req) => this.hops.set(req, hop));
-    this.proxy.on('proxyRes', (answer, _req, res) => this.answer(answer, res));
+    this.proxy.on('proxyRes', (answer, req, res) => this.answer(answer, req, res));
     this.proxy.on('error', (error, req, to) => {
       if (req && to) this.fail(error, req, to);
     });
@@ -140,11 +150,11 @@ class RegistryProxy implements Passthrough {
   }
 
   private send(req: IncomingMessage, res: ServerResponse, agent: Agent | false): void {
-    this.proxy.web(req, res, { agent }).catch(() => unavailable(req, res));
+    this.proxy.web(req, res, { agent }).catch(() => unavailable(req, res, this.core.cors));
   }
 
-  private answer(answer: IncomingMessage, res: ServerResponse): void {
-    const fields = answerFields(answer);
+  private answer(answer: IncomingMessage, req: IncomingMessage, res: ServerResponse): void {
+    const fields = answerFields(answer, req, this.core.cors);
     if (this.core.draining) fields.push('connection', 'close');
     res.writeHead(answer.statusCode ?? 502, answer.statusMessage, fields);
     answer.pipe(res);
@@ -161,7 +171,7 @@ class RegistryProxy implements Passthrough {
     // The registry closed an idle connection just as it was used: that says nothing about the registry.
     if (hop?.reusedSocket === true && !to.headersSent && !to.destroyed) return this.send(req, to, false);
     this.core.logger.warn({ err: error }, 'registry failed');
-    unavailable(req, to);
+    unavailable(req, to, this.core.cors);
   }
 }
 

@@ -5,6 +5,7 @@ import { hasBody } from './caller.js';
 import type { Core } from './core.js';
 import { refusal } from './errors.js';
 import type { Exchange } from './exchange.js';
+import { lateBody } from './forward.js';
 import { refuse } from './respond.js';
 
 const maxBytes = 65_536;
@@ -18,7 +19,10 @@ export function readJson<T extends z.ZodType>(
 ): void {
   const { req, res } = exchange;
   if (req.expectsContinue && hasBody(req)) res.writeContinue();
+  const timer = setTimeout(() => refuse(exchange, core, lateBody), core.settings.bodyTimeoutMs);
+  res.once('close', () => clearTimeout(timer));
   req.readBody({ holdBytes: maxBytes, maxBodyBytes: maxBytes }, (body) => {
+    clearTimeout(timer);
     if (res.destroyed) return;
     if (body.kind === 'streamed')
       return refuse(

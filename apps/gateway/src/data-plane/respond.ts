@@ -5,6 +5,7 @@ import { pushRateLimit } from './admit.js';
 import type { ResponseHeaders } from './attempt.js';
 import { hasBody } from './caller.js';
 import type { Core } from './core.js';
+import { isCorsField } from './cors.js';
 import { writeRefusal } from './errors.js';
 import type { Refusal } from './errors.js';
 import type { Exchange } from './exchange.js';
@@ -18,6 +19,7 @@ function pushOwn(fields: string[], exchange: Exchange, core: Core): void {
   fields.push(sluiceHeaders.requestId, exchange.requestId);
   if (exchange.version) fields.push(sluiceHeaders.version, exchange.version.label);
   pushRateLimit(fields, exchange);
+  core.cors?.push(fields, exchange.req.headers);
   if (core.draining) fields.push('connection', 'close');
 }
 
@@ -34,6 +36,7 @@ export function writeAnswerHead(
   for (const name in headers) {
     const value = headers[name];
     if (value === undefined || isHopByHop(name) || listed.has(name)) continue;
+    if (core.cors && isCorsField(name)) continue;
     if (name.startsWith('x-sluice-') ? name !== codeHeader : name === sluiceHeaders.requestId) continue;
     if (typeof value === 'string') fields.push(name, value);
     else for (const one of value) fields.push(name, one);

@@ -1,8 +1,10 @@
 /** The public listener: sorts requests by path, and leaves in an orderly way. */
 import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import type { AddressInfo, BlockList } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { PublicTls } from '../public-tls.js';
 import type { Core } from './core.js';
 import { refusal } from './errors.js';
 import { Exchange } from './exchange.js';
@@ -50,6 +52,7 @@ function requestHandler(
       res.writeHead(400, { connection: 'close' }).end();
       return;
     }
+    if (core.cors?.answerPreflight(req, res)) return;
     const route = parseRoute(req.url ?? '/');
     if (route.kind === 'registry') {
       if (expectsContinue) res.writeContinue();
@@ -88,26 +91,34 @@ export interface ListenSettings {
   readonly port: number;
   /** How long a caller may take for the head of a request. */
   readonly headersTimeoutMs: number;
+  /** Undefined: plain HTTP. */
+  readonly tls: PublicTls | undefined;
   /** Whose X-Forwarded fields are believed. */
   readonly trustedProxies: BlockList;
 }
 
+function open({ headersTimeoutMs, tls }: ListenSettings): Server {
+  const options: ServerOptions = {
+    keepAliveTimeout: 65_000,
+    headersTimeout: headersTimeoutMs,
+    // Uploads may take hours; the inference path has its own deadline.
+    requestTimeout: 0,
+    connectionsCheckingInterval: Math.min(5_000, headersTimeoutMs),
+    noDelay: true,
+  };
+  if (!tls) return createServer(options);
+  const server = createTlsServer({ ...options, ...tls.options, handshakeTimeout: headersTimeoutMs });
+  tls.follow(server);
+  return server;
+}
+
 /** Starts listening. */
 export async function listen(core: Core, settings: ListenSettings): Promise<DataPlaneServer> {
-  const { host, port, headersTimeoutMs } = settings;
+  const { host, port, tls } = settings;
   const passthrough = createPassthrough(core, settings.trustedProxies);
   const handle = requestHandler(core, passthrough);
-  const server = createServer(
-    {
-      keepAliveTimeout: 65_000,
-      headersTimeout: headersTimeoutMs,
-      // Uploads may take hours; the inference path has its own deadline.
-      requestTimeout: 0,
-      connectionsCheckingInterval: Math.min(5_000, headersTimeoutMs),
-      noDelay: true,
-    },
-    (req, res) => handle(req, res, false),
-  );
+  const server = open(settings);
+  server.on('request', (req: IncomingMessage, res: ServerResponse) => handle(req, res, false));
   // Node drops silently what exceeds its count, the framing fields too. The size of the head is the bound (16 KiB).
   server.maxHeadersCount = 0;
   takeUpgrades(server, passthrough);
@@ -118,5 +129,8 @@ export async function listen(core: Core, settings: ListenSettings): Promise<Data
   });
   const { address, port: bound, family } = server.address() as AddressInfo;
   const shown = family === 'IPv6' ? `[${address}]` : address;
-  return { url: `http://${shown}:${bound}`, drain: () => drain(core, server, passthrough) };
+  return {
+    url: `${tls ? 'https' : 'http'}://${shown}:${bound}`,
+    drain: () => drain(core, server, passthrough),
+  };
 }
