@@ -12,6 +12,7 @@ import { Events1795534200000 } from './1795534200000-events.js';
 import { Mlflow1795540000000 } from './1795540000000-mlflow.js';
 import { TokenRevocation1795541000000 } from './1795541000000-token-revocation.js';
 import { AliasProtection1795633823738 } from './1795633823738-alias-protection.js';
+import { Webhooks1795634306920 } from './1795634306920-webhooks.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -26,4 +27,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   Mlflow1795540000000,
   TokenRevocation1795541000000,
   AliasProtection1795633823738,
+  Webhooks1795634306920,
 ];

@@ -26,6 +26,7 @@ import { QuotasModule } from './quotas/quotas.module.js';
 import { TeamsModule } from './teams/teams.module.js';
 import { UsageModule } from './usage/usage.module.js';
 import { VersionsModule } from './versions/versions.module.js';
+import { WebhooksModule } from './webhooks/webhooks.module.js';
 
 /** One line per feature. */
 const features = [
@@ -48,6 +49,7 @@ const features = [
   EndpointsModule,
   MlflowModule,
   EventsModule,
+  WebhooksModule,
 ];
 
 @Module({})

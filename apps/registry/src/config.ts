@@ -1,5 +1,5 @@
 /** The registry's settings, parsed once at start. Injected as `@Inject(CONFIG) config: RegistryConfig`. */
-import { commonSettings, loadEnv, portSetting, secretSetting } from '#platform/env';
+import { booleanSetting, commonSettings, loadEnv, portSetting, secretSetting } from '#platform/env';
 import { z } from 'zod';
 
 const tebibyte = 2 ** 40;
@@ -36,6 +36,7 @@ export const RegistrySettings = DatabaseSettings.extend({
   SLUICE_ADMIN_CLIENT_SECRET: secretSetting.optional(),
   SLUICE_LEASE_MS: z.coerce.number().int().min(500).max(300_000).default(10_000),
   SLUICE_QUOTA_LEASE_MS: z.coerce.number().int().min(1_000).max(3_600_000).default(30_000),
+  SLUICE_WEBHOOK_PRIVATE_ADDRESSES: booleanSetting.default(false),
   REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
 });
 

@@ -5,6 +5,7 @@ import type { JobTable } from './jobs/job-worker.js';
 import { PlacementService } from './nodes/placement.service.js';
 import { PlatformModule } from './platform.module.js';
 import type { Platform } from './platform.module.js';
+import { WebhookDispatcher } from './webhooks/webhook-dispatcher.js';
 
 /** The worker process: jobs and what they run, no HTTP. */
 @Module({})
@@ -16,12 +17,14 @@ export class WorkerModule {
       providers: [
         JobWorker,
         PlacementService,
+        WebhookDispatcher,
         {
           provide: JOBS,
-          useFactory: (placement: PlacementService): JobTable => ({
+          useFactory: (placement: PlacementService, webhooks: WebhookDispatcher): JobTable => ({
             placement: { everyMs: 2_000, run: () => placement.run() },
+            webhooks: { everyMs: 1_000, run: () => webhooks.run() },
           }),
-          inject: [PlacementService],
+          inject: [PlacementService, WebhookDispatcher],
         },
       ],
     };

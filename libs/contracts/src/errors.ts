@@ -35,6 +35,8 @@ export const errorTable = {
   CLIENT_NOT_FOUND: row(404, 'The client does not exist'),
   TEAM_NOT_FOUND: row(404, 'The team does not exist'),
   QUOTA_NOT_FOUND: row(404, 'The quota does not exist'),
+  WEBHOOK_NOT_FOUND: row(404, 'The webhook does not exist'),
+  DELIVERY_NOT_FOUND: row(404, 'The delivery does not exist'),
   METHOD_NOT_ALLOWED: row(405, 'The method is not allowed here'),
   REQUEST_TIMEOUT: row(408, 'The request did not arrive in time', true),
   ALREADY_EXISTS: row(409, 'It exists already'),

@@ -17,7 +17,7 @@ export const ChangeEvent = z
 export type ChangeEvent = z.infer<typeof ChangeEvent>;
 
 /** Types to choose from the events: `version.ready`, or a noun for all of its verbs. */
-const EventType = z
+export const EventType = z
   .string()
   .max(100)
   .regex(/^[a-z_]+(\.[a-z_]+)?$/, 'must be a type ("version.ready") or a noun ("version")');
@@ -55,6 +55,7 @@ const nounScopes: Readonly<Record<string, Scope>> = {
   team: 'teams:read',
   client: 'clients:read',
   quota: 'quotas:read',
+  webhook: 'webhooks:read',
 };
 
 const nounOf = (type: string): string => type.split('.', 1)[0] ?? '';

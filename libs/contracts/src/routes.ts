@@ -16,6 +16,7 @@ import { quotaRoutes } from './routes/quotas.js';
 import { signingKeyRoutes } from './routes/signing-keys.js';
 import { teamRoutes } from './routes/teams.js';
 import { usageRoutes } from './routes/usage.js';
+import { webhookRoutes } from './routes/webhooks.js';
 import * as runs from './runs.js';
 import { Snapshot } from './snapshot.js';
 
@@ -620,5 +621,6 @@ export const routes = {
   quotas: quotaRoutes,
   audit,
   events: eventRoutes,
+  webhooks: webhookRoutes,
 } as const satisfies Record<string, Record<string, RouteSpec>>;
 export type Routes = typeof routes;

@@ -21,6 +21,8 @@ export const scopes = [
   'usage:read',
   'usage:write',
   'audit:read',
+  'webhooks:read',
+  'webhooks:write',
   'admin',
   'node',
   'gateway',

@@ -30,6 +30,7 @@ import {
   VersionEntity,
   VersionFileEntity,
 } from './entities/version.entity.js';
+import { WebhookDeliveryEntity, WebhookEntity } from './entities/webhook.entity.js';
 
 export const entities = [
   ModelEntity,
@@ -65,6 +66,8 @@ export const entities = [
   MlflowFileEntity,
   LoggedModelEntity,
   MlflowVersionEntity,
+  WebhookEntity,
+  WebhookDeliveryEntity,
 ];
 
 export interface DatabaseSettings {

@@ -1,5 +1,5 @@
 /**
- * Encryption of private keys at rest: AES-256-GCM under a key derived from the master key. The name of a key is
+ * Encryption of private keys and secrets at rest: AES-256-GCM under a key derived from the master key. The name of a key is
  * authenticated with it, so that a sealed text cannot be moved to another row.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
@@ -31,10 +31,22 @@ export function open(sealed: string, name: string, masterKey: string): string {
     const plain = Buffer.concat([decipher.update(Buffer.from(ciphertext, 'base64url')), decipher.final()]);
     return plain.toString('utf8');
   } catch (cause) {
-    throw new Error(`The signing key ${name} cannot be decrypted: SLUICE_MASTER_KEY is not the one it had.`, {
+    throw new Error(`The secret ${name} cannot be decrypted: SLUICE_MASTER_KEY is not the one it had.`, {
       cause,
     });
   }
+}
+
+/** As it is stored: sealed when there is a master key, otherwise as it is. */
+export const toStored = (plain: string, name: string, masterKey: string | undefined): string =>
+  masterKey === undefined ? plain : seal(plain, name, masterKey);
+
+/** @throws Error when it is sealed and the master key is missing or another one */
+export function fromStored(text: string, name: string, masterKey: string | undefined): string {
+  if (!isSealed(text)) return text;
+  if (masterKey === undefined)
+    throw new Error(`The secret ${name} is encrypted. Set SLUICE_MASTER_KEY to the key that encrypted it.`);
+  return open(text, name, masterKey);
 }
 
 /** RFC 5869. The master key is random text, not a password, so it needs no slow hash. */

@@ -17,7 +17,7 @@ import { DataSource } from 'typeorm';
 import type { EntityManager } from 'typeorm';
 import { CONFIG, LOGGER } from '../config.js';
 import type { RegistryConfig } from '../config.js';
-import { isSealed, open, seal } from './key-seal.js';
+import { fromStored, isSealed, seal } from './key-seal.js';
 import { keyState, publishedBeforeMs } from './key-times.js';
 
 export interface SigningKey {
@@ -191,15 +191,10 @@ function toPublic(row: SigningKeyEntity, tokenTtlS: number): PublicSigningKey[] 
   ];
 }
 
-function privateKeyOf(
+const privateKeyOf = (
   { kid, private_pem: text }: SigningKeyEntity,
   masterKey: string | undefined,
-): KeyObject {
-  if (!isSealed(text)) return createPrivateKey(text);
-  if (masterKey === undefined)
-    throw new Error('The signing keys are encrypted. Set SLUICE_MASTER_KEY to the key that encrypted them.');
-  return createPrivateKey(open(text, kid, masterKey));
-}
+): KeyObject => createPrivateKey(fromStored(text, kid, masterKey));
 
 function toLoadedKeys(
   rows: readonly SigningKeyEntity[],
