@@ -12,8 +12,6 @@ export interface Case extends Call {
   readonly error?: RegExp;
   /** Anything else, by own words. */
   readonly check?: (answer: Answer) => void;
-  /** Cases about names that only one side knows (aliases). */
-  readonly only?: 'node' | 'gateway';
 }
 
 /** JSON ‖ tensors, as the binary tensor extension frames them. */

@@ -53,7 +53,6 @@ export const serverCases: readonly Case[] = [
     json: { name: 'pair', ready: true },
   }),
   get('describes a version by its alias', '/v2/models/pair/versions/canary', {
-    only: 'gateway',
     json: { name: 'pair' },
   }),
   get('does not know other models', '/v2/models/other', { status: 404, error: /other/ }),
@@ -241,7 +240,7 @@ export const jsonCases: readonly Case[] = [
     'answers for an alias',
     { inputs },
     { model_version: '1' },
-    { path: '/v2/models/pair/versions/canary/infer', only: 'gateway' },
+    { path: '/v2/models/pair/versions/canary/infer' },
   ),
   good('does without a content type', { inputs }, { outputs: [sum, difference] }, { headers: {} }),
   good(

@@ -64,7 +64,13 @@ export async function openStage(
   const node = await NodeUnderTest.start(settings);
   await Promise.all(
     models.map(({ model, version = 1, bytes }) =>
-      node.load({ model, version, files: { 'model.onnx': bytes }, config }),
+      node.load({
+        model,
+        version,
+        files: { 'model.onnx': bytes },
+        config,
+        aliases: Object.keys(aliases).filter((alias) => aliases[alias] === version),
+      }),
     ),
   );
   const registry = await TestRegistry.start();

@@ -98,7 +98,6 @@ export const predictCases: readonly Case[] = [
     { outputs: { sum: [[11, 22]] } },
     {
       path: '/v1/models/pair/labels/canary:predict',
-      only: 'gateway',
     },
   ),
   predict('knows the tokens NaN and Infinity', '{"instances":[NaN,Infinity,-Infinity]}', undefined, {
@@ -143,7 +142,6 @@ export const statusCases: readonly Case[] = [
     json: { model_version_status: [available('1')] },
   }),
   get('tells the state of a label', '/v1/models/pair/labels/canary', {
-    only: 'gateway',
     json: { model_version_status: [available('1')] },
   }),
   get('tells the state of a model with slashes in its name', '/v1/models/org/team/pair', {

@@ -36,6 +36,37 @@ function startCalling(callers: number): { stop(): Promise<Map<number, number>> }
 const whenOnlyOneIsHeld = (): Promise<true> =>
   node.registry.when(() => (node.registry.reports.at(-1)?.replicas.length === 1 ? true : undefined));
 
+describe('an alias', () => {
+  it('names another version from the next assignments on, and nothing is loaded anew', async () => {
+    const load = (version: number, aliases: string[]) =>
+      node.load({ model: 'named', version, files, config: { instances: 1 }, aliases });
+    const { assignment: first } = await load(1, ['champion']);
+    const { assignment: second } = await load(2, []);
+    const champion = async (): Promise<unknown> =>
+      (await node.infer('named/versions/champion', one)).body['model_version'];
+    expect(await champion()).toBe('1');
+    const processes = runners();
+    node.registry.rename(
+      new Map([
+        [first, []],
+        [second, ['champion']],
+      ]),
+    );
+    while ((await champion()) !== '2');
+    expect(runners()).toEqual(processes);
+    const labelled = await node.send('POST', '/v1/models/named/labels/champion:predict', {
+      body: '{"instances":[1]}',
+    });
+    expect(labelled).toMatchObject({ status: 200, body: { predictions: [1] } });
+    node.registry.rename(new Map([[second, []]]));
+    while ((await champion()) !== undefined);
+    expect(await node.infer('named/versions/champion', one)).toMatchObject({
+      status: 404,
+      code: 'VERSION_NOT_FOUND',
+    });
+  });
+});
+
 describe('a new config revision', () => {
   it('replaces the old one under load, several times, without a failed request', async () => {
     const { assignment } = await node.load({ model: 'm', files, config: { instances: 1 } });

@@ -159,6 +159,24 @@ describe('nodes', () => {
     ]);
   });
 
+  it('tells the holders of a model, and nobody else, when its aliases move', async () => {
+    const one = await seedVersion(registry.dataSource, 'iris', { replicas: 1 });
+    const node = await joinNode(registry, 'a');
+    await place(registry);
+    const stranger = await joinNode(registry, 'b');
+    const [held, other] = [await node.assignments(), await stranger.assignments()];
+    expect(held.assignments).toMatchObject([{ version_id: one.id, aliases: [] }]);
+    const poll = node.assignments(held.revision, 20_000);
+    const { aliases } = registry.admin;
+    const params = { model: 'iris', alias: 'champion' };
+    await aliases.set({ params, body: { version: 1 } });
+    expect((await poll).assignments).toMatchObject([{ version_id: one.id, aliases: ['champion'] }]);
+    const gone = node.assignments((await poll).revision, 20_000);
+    await aliases.remove({ params });
+    expect((await gone).assignments).toMatchObject([{ aliases: [] }]);
+    expect(await stranger.assignments()).toEqual(other);
+  });
+
   it('answers a long poll when its time is over, and a short one at once', async () => {
     const node = await joinNode(registry, 'a');
     const { revision } = await node.assignments(0, 0);

@@ -24,6 +24,7 @@ export interface AssignOptions {
   readonly version?: number;
   readonly files: Readonly<Record<string, Uint8Array>>;
   readonly config?: z.input<typeof VersionConfig>;
+  readonly aliases?: readonly string[];
 }
 
 interface SigningKey {
@@ -107,6 +108,7 @@ export class NodeRegistry {
       version_id: v7(),
       model: options.model,
       version: options.version ?? 1,
+      aliases: [...(options.aliases ?? [])],
       entry_file: files.find(({ path }) => path.endsWith('.onnx'))?.path ?? 'model.onnx',
       files,
       config_revision: 1,
@@ -114,6 +116,14 @@ export class NodeRegistry {
     };
     this.setAssignments([...this.assignments, assignment]);
     return assignment;
+  }
+
+  /** Gives the versions other aliases, all at once. */
+  rename(aliases: ReadonlyMap<Assignment, string[]>): void {
+    const named = new Map([...aliases].map(([{ version_id }, names]) => [version_id, names]));
+    this.setAssignments(
+      this.assignments.map((one) => ({ ...one, aliases: named.get(one.version_id) ?? one.aliases })),
+    );
   }
 
   unassign(...gone: readonly Assignment[]): void {

@@ -3,7 +3,7 @@
  * A node registers with the join token, renews its lease with what its replicas are doing, and long-polls its assignments.
  */
 import { z } from 'zod';
-import { Id, ModelName, Name, Timestamp, VersionNumber, pageOf, pageQuery } from './common.js';
+import { AliasName, Id, ModelName, Name, Timestamp, VersionNumber, pageOf, pageQuery } from './common.js';
 import { FilePath, VersionConfig, VersionFile } from './models.js';
 import { Profile, Signature } from './tensors.js';
 
@@ -105,6 +105,7 @@ export const Assignment = z
     version_id: Id,
     model: ModelName,
     version: VersionNumber,
+    aliases: z.array(AliasName).default([]).describe('Names of the version at the moment'),
     entry_file: FilePath,
     files: z.array(VersionFile),
     config_revision: z.int(),

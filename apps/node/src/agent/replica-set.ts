@@ -117,6 +117,7 @@ export class ReplicaSet {
         state,
         reason,
       })),
+      this.assignments,
     );
     this.scheduleRetry();
   }

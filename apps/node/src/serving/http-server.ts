@@ -102,7 +102,19 @@ function answerReady({ isReady }: Front, res: ServerResponse): void {
   else sendError(res, 'NOT_READY', 'The node has not joined the registry, or is leaving.');
 }
 
-function serve(front: Front, target: Authorized, req: IncomingMessage, res: ServerResponse): void {
+/** The target with the version that its alias means now, if it has one; undefined: the node knows no such alias. */
+function resolve<T extends Authorized>(table: ModelTable, target: T): T | undefined {
+  if (!('label' in target)) return target;
+  const version = table.named(target.model, target.label);
+  return version === undefined ? undefined : { ...target, version };
+}
+
+function serve(front: Front, asked: Authorized, req: IncomingMessage, res: ServerResponse): void {
+  const target = resolve(front.table(), asked);
+  if (target === undefined) {
+    refuseAlias(asked, req, res);
+    return;
+  }
   switch (target.kind) {
     case 'infer':
     case 'model':
@@ -130,8 +142,6 @@ function serve(front: Front, target: Authorized, req: IncomingMessage, res: Serv
       answerStatus(front.table(), target, req, res);
       return;
     case 'repository':
-    case 'unknown-version':
-    case 'unknown-label':
     case 'unsupported':
     case 'unnamed':
     case 'malformed':
@@ -158,27 +168,28 @@ function refuseVersion(
   req: IncomingMessage,
   res: ServerResponse,
 ): void {
-  const isV1 = target.kind === 'signatures' || (target.kind === 'infer' && target.protocol !== 'oip');
-  (isV1 ? refuseServable : refuseUnserved)(table, target satisfies OnModel, req, res);
+  (isTensorFlow(target) ? refuseServable : refuseUnserved)(table, target satisfies OnModel, req, res);
 }
 
-type Nothing = Extract<
-  Authorized,
-  { kind: 'repository' | 'unknown-version' | 'unknown-label' | 'unsupported' | 'unnamed' | 'malformed' }
->;
+/** Whether it is asked for in TensorFlow Serving's protocol. */
+const isTensorFlow = (target: Authorized): boolean =>
+  target.kind === 'signatures' ||
+  target.kind === 'status' ||
+  (target.kind === 'infer' && target.protocol !== 'oip');
+
+function refuseAlias(target: Authorized, req: IncomingMessage, res: ServerResponse): void {
+  const { model, label } = { model: '', label: '', ...target };
+  if (isTensorFlow(target))
+    refuse(req, res, 'INVALID_REQUEST', `Unrecognized servable version label: ${label}`);
+  else refuse(req, res, 'VERSION_NOT_FOUND', `Model '${model}' has no version '${label}' on this node.`);
+}
+
+type Nothing = Extract<Authorized, { kind: 'repository' | 'unsupported' | 'unnamed' | 'malformed' }>;
 
 function serveNothing(target: Nothing, req: IncomingMessage, res: ServerResponse): void {
   switch (target.kind) {
     case 'repository':
       refuseRepository(req, res, target.action);
-      return;
-    case 'unknown-version': {
-      const { model, version } = target;
-      refuse(req, res, 'VERSION_NOT_FOUND', `Model '${model}' has no version '${version}' on this node.`);
-      return;
-    }
-    case 'unknown-label':
-      refuse(req, res, 'INVALID_REQUEST', `Unrecognized servable version label: ${target.label}`);
       return;
     case 'unsupported':
       refuse(req, res, 'NOT_SUPPORTED', target.detail);

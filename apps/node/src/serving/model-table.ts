@@ -31,9 +31,18 @@ export interface HeldVersion {
   readonly reason: string | null;
 }
 
+/** The names that a version has at the moment. */
+export interface NamedVersion {
+  readonly model: string;
+  readonly version: number;
+  readonly aliases: readonly string[];
+}
+
 export interface ModelTable {
   /** The version asked for, or the highest READY one. */
   find(model: string, version?: number): ServedVersion | undefined;
+  /** The version of this alias, if the node was given it. */
+  named(model: string, alias: string): number | undefined;
   /** READY versions of a model, ascending. */
   readyVersions(model: string): readonly number[];
   /** Whether the node holds the model, or this version of it, in any state. */
@@ -45,7 +54,11 @@ export interface ModelTable {
 }
 
 /** @param held everything that the node has in whatever state */
-export function modelTable(served: readonly ServedVersion[], held: readonly HeldVersion[]): ModelTable {
+export function modelTable(
+  served: readonly ServedVersion[],
+  held: readonly HeldVersion[],
+  names: readonly NamedVersion[] = [],
+): ModelTable {
   const byModel = bestOf(served, isBetter);
   const heldByModel = bestOf(held, (candidate, current) => rank(candidate) > rank(current));
   const ready = new Map(
@@ -62,6 +75,7 @@ export function modelTable(served: readonly ServedVersion[], held: readonly Held
       const wanted = version ?? ready.get(model)?.at(-1);
       return wanted === undefined ? undefined : byModel.get(model)?.get(wanted);
     },
+    named: (model, alias) => names.find((one) => one.model === model && one.aliases.includes(alias))?.version,
     readyVersions: (model) => ready.get(model) ?? [],
     holds: (model, version) =>
       version === undefined ? heldByModel.has(model) : heldByModel.get(model)?.has(version) === true,

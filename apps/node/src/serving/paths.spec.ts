@@ -21,8 +21,11 @@ describe('parsePath', () => {
     ['/v2/models/m/versions/3/config', { kind: 'config', model: 'm', version: 3 }],
     ['/v2/models/m/stats', { kind: 'stats', model: 'm' }],
     ['/v2/models/versions/ready', { kind: 'model-ready', model: 'versions' }],
-    ['/v2/models/m/versions/champion/infer', { kind: 'unknown-version', model: 'm', version: 'champion' }],
-    ['/v2/models/m/versions/0', { kind: 'unknown-version', model: 'm', version: '0' }],
+    [
+      '/v2/models/m/versions/champion/infer',
+      { kind: 'infer', protocol: 'oip', model: 'm', label: 'champion' },
+    ],
+    ['/v2/models/m/versions/0', { kind: 'model', model: 'm', label: '0' }],
     ['/v2/repository/index', { kind: 'index' }],
     ['/v2/repository/models/m/load', { kind: 'repository', action: 'load' }],
     ['/v2/repository/models/m/unload', { kind: 'repository', action: 'unload' }],
@@ -53,7 +56,10 @@ describe('parsePath', () => {
     ['/v1/models/half/versions/3', { kind: 'status', model: 'half', version: 3 }],
     ['/v1/models/half/versions/3/metadata', { kind: 'signatures', model: 'half', version: 3 }],
     ['/v1/models/metadata', { kind: 'status', model: 'metadata' }],
-    ['/v1/models/half/labels/canary:predict', { kind: 'unknown-label', label: 'canary' }],
+    [
+      '/v1/models/half/labels/canary:predict',
+      { kind: 'infer', protocol: 'predict', model: 'half', label: 'canary' },
+    ],
     ['/v1/models/versions/3', { kind: 'unnamed' }],
     ['/v1/models/labels/canary/metadata', { kind: 'unnamed' }],
     ['/v1/models/half:explain', { kind: 'malformed' }],
@@ -79,7 +85,7 @@ describe('parsePath', () => {
   it('knows the methods of an address', () => {
     expect(methodsOf('infer')).toEqual(['POST']);
     expect(methodsOf('stats')).toEqual(['GET', 'HEAD']);
-    expect(methodsOf('unknown-label')).toBeUndefined();
+    expect(methodsOf('malformed')).toBeUndefined();
   });
 
   it('gives the same with a memory, beyond its bound', () => {

@@ -11,6 +11,8 @@ export interface OnModel {
   readonly model: string;
   /** Absent: the server's choice. */
   readonly version?: number;
+  /** An alias in place of the version. */
+  readonly label?: string;
 }
 export type Target =
   | { readonly kind: 'live' }
@@ -27,8 +29,6 @@ export type Target =
   | ({ readonly kind: 'status' } & OnModel)
   | ({ readonly kind: 'signatures' } & OnModel)
   | { readonly kind: 'repository'; readonly action: 'load' | 'unload' }
-  | { readonly kind: 'unknown-version'; readonly model: string; readonly version: string }
-  | { readonly kind: 'unknown-label'; readonly label: string }
   | { readonly kind: 'unsupported'; readonly detail: string }
   | { readonly kind: 'unnamed' }
   | { readonly kind: 'malformed' }
@@ -58,9 +58,8 @@ function parseV2(path: string): Target {
   if (named) {
     const { model, pin, call } = named;
     if (pin === undefined) return v2Target(call, { model });
-    return /^[1-9]\d{0,9}$/.test(pin)
-      ? v2Target(call, { model, version: Number(pin) })
-      : { kind: 'unknown-version', model, version: pin };
+    const isNumber = /^[1-9]\d{0,9}$/.test(pin);
+    return v2Target(call, isNumber ? { model, version: Number(pin) } : { model, label: pin });
   }
   const repository = parseRepositoryPath(path);
   if (repository) return { kind: 'repository', action: repository.action };
@@ -79,9 +78,11 @@ function parseV1(path: string): Target {
   const named = parseServablePath(path);
   if (named === undefined) return { kind: 'malformed' };
   const { model, version, label, call } = named;
-  // Aliases are the gateway's: it asks a node for versions.
-  if (label !== undefined) return { kind: 'unknown-label', label };
-  const on = version === undefined ? { model } : { model, version: Number(version) };
+  const on: OnModel = {
+    model,
+    ...(version === undefined ? {} : { version: Number(version) }),
+    ...(label === undefined ? {} : { label }),
+  };
   if (call === undefined) return { kind: 'status', ...on };
   return call === 'metadata' ? { kind: 'signatures', ...on } : { kind: 'infer', protocol: call, ...on };
 }
@@ -96,8 +97,6 @@ export function methodsOf(kind: Target['kind']): readonly string[] | undefined {
     case 'index':
     case 'repository':
       return post;
-    case 'unknown-version':
-    case 'unknown-label':
     case 'unsupported':
     case 'unnamed':
     case 'malformed':

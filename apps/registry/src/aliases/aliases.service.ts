@@ -21,6 +21,7 @@ import type { Caller } from '../http/caller.js';
 import { decodePageToken, toPage } from '../http/page.js';
 import { JobQueue } from '../jobs/job-queue.js';
 import { findModel, lockModel, requireUnarchived } from '../models/model-lookup.js';
+import { tellHolders } from '../nodes/tell-nodes.js';
 import { findVersion } from '../versions/version-lookup.js';
 import { aliasActions, toAlias, toAliasChange } from './aliases.mapper.js';
 
@@ -59,6 +60,7 @@ export class AliasesService {
       await tx.manager.upsert(AliasEntity, row, ['model_id', 'name']);
       const [was, is] = [before ? toAlias(before) : undefined, toAlias(row)];
       await tx.audit({ action: 'alias.set', subject: subjectOf(model, name), before: was, after: is });
+      await tellHolders(tx.manager, model.id);
       tx.routingChanged();
       return is;
     });
@@ -78,6 +80,7 @@ export class AliasesService {
         );
       await tx.manager.delete(AliasEntity, { model_id: model.id, name });
       await tx.audit({ action: 'alias.delete', subject: subjectOf(model, name), before: toAlias(row) });
+      await tellHolders(tx.manager, model.id);
       tx.routingChanged();
     });
     await this.jobs.lookAgain('placement');

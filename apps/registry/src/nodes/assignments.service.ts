@@ -76,12 +76,15 @@ export class AssignmentsService implements OnModuleDestroy {
       `SELECT n.assignments_revision AS revision, COALESCE(a.assignments, '[]') AS assignments
        FROM nodes n LEFT JOIN LATERAL (
          SELECT jsonb_agg(jsonb_build_object(
-             'version_id', v.id, 'model', m.name, 'version', v.number, 'entry_file', v.entry_file,
+             'version_id', v.id, 'model', m.name, 'version', v.number, 'aliases', aliases.list, 'entry_file', v.entry_file,
              'files', files.list, 'config_revision', c.revision, 'config', c.config) ORDER BY v.id) AS assignments
          FROM replicas r
          JOIN versions v ON v.id = r.version_id
          JOIN models m ON m.id = v.model_id
          JOIN config_revisions c ON c.version_id = v.id AND c.revision = r.config_revision
+         JOIN LATERAL (
+           SELECT COALESCE(jsonb_agg(name ORDER BY name), '[]') AS list
+           FROM aliases WHERE model_id = v.model_id AND version_number = v.number) aliases ON true
          JOIN LATERAL (
            SELECT jsonb_agg(jsonb_build_object('path', f.path, 'sha256', f.sha256, 'size_bytes', b.size_bytes)
                             ORDER BY f.path) AS list

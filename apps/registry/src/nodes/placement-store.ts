@@ -91,11 +91,6 @@ export async function writeDiff(manager: EntityManager, diff: PlacementDiff): Pr
        WHERE v.id = c.version_id AND v.status <> 'FAILED'`,
       [JSON.stringify(diff.reasons)],
     );
-  if (diff.nodeIds.length > 0)
-    await manager.query(
-      'UPDATE nodes SET assignments_revision = assignments_revision + 1 WHERE id = ANY($1)',
-      [diff.nodeIds],
-    );
 }
 
 const recordset = 'jsonb_to_recordset($1::jsonb) AS c(node_id uuid, version_id uuid, config_revision int)';

@@ -2,7 +2,7 @@
  * Brings the wanted replicas in line with the plan: reads, plans, writes, in one transaction that one process at a time
  * can be in. The plan itself is made by `#routing/placement`. Running it again changes nothing.
  */
-import { Transactions, channels } from '#database/transactions';
+import { Transactions } from '#database/transactions';
 import type { WriteContext } from '#database/transactions';
 import type { Logger } from '#platform/logger';
 import { planPlacement } from '#routing/placement';
@@ -20,6 +20,7 @@ import {
   readVersions,
   writeDiff,
 } from './placement-store.js';
+import { tellNodes } from './tell-nodes.js';
 
 const placementLock = 7_201_004;
 /** Nodes may be given so many times what fits into their memory at once: what is idle there makes room for what is asked for. */
@@ -60,8 +61,7 @@ export class PlacementService {
     );
     const diff = diffPlacement(plan, versions, rows);
     await writeDiff(manager, diff);
-    for (const nodeId of diff.nodeIds)
-      await manager.query('SELECT pg_notify($1, $2)', [channels.assignments, nodeId]);
+    await tellNodes(manager, diff.nodeIds);
     if (diff.routingChanged) tx.routingChanged();
     return diff;
   }
