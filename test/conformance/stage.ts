@@ -4,6 +4,7 @@
  */
 import { gunzipSync, inflateSync } from 'node:zlib';
 import { Pool } from 'undici';
+import { noTraffic } from '#contracts/endpoints';
 import { Snapshot } from '#contracts/snapshot';
 import type { Gateway } from '../../apps/gateway/src/gateway.js';
 import {
@@ -122,11 +123,7 @@ function snapshotOf(
     endpoints: names.map((name) => ({
       name,
       model: name,
-      traffic: {
-        rules: [],
-        split: [{ version: Math.max(...versionsOf(name)), weight: 1 }],
-        sticky: null,
-      },
+      traffic: { ...noTraffic, split: [{ version: Math.max(...versionsOf(name)), weight: 1 }] },
     })),
     quotas: [],
   });

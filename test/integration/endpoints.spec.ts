@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { noTraffic } from '#contracts/endpoints';
 import type { Traffic } from '#contracts/endpoints';
 import type { z } from 'zod';
 import { startRegistry } from '../support/registry.js';
@@ -50,12 +51,20 @@ describe('traffic', () => {
         { version: 2, weight: 10 },
       ],
       sticky: { by: 'header', name: 'X-User' },
+      shadow: { version: 2, share: 0.1 },
+      max_body_bytes: 4_096,
     };
     const endpoint = await setTraffic(traffic);
     expect(endpoint).toMatchObject({
       revision: 2,
       updated_by: 'client:admin',
-      traffic: { rules: [{ header: 'x-tester' }], sticky: { name: 'x-user' } },
+      traffic: {
+        rules: [{ header: 'x-tester' }],
+        sticky: { name: 'x-user' },
+        shadow: { version: 2, share: 0.1 },
+        hedge: false,
+        max_body_bytes: 4_096,
+      },
     });
     expect(await targets()).toEqual([
       { position: 0, version_number: 2, alias: null },
@@ -101,6 +110,32 @@ describe('traffic', () => {
       revision: 1,
     });
     expect(await targets()).toEqual([]);
+  });
+
+  it('is shadowed by a version that could serve, and the database guards that one too', async () => {
+    const split = [{ version: 1, weight: 1 }];
+    const shadowed = (version: string | number, share = 0.5) =>
+      setTraffic({ split, shadow: { version, share } });
+    await expect(shadowed(3)).rejects.toMatchObject({ status: 409, code: 'VERSION_NOT_READY' });
+    await expect(shadowed(4)).rejects.toMatchObject({ status: 404, code: 'VERSION_NOT_FOUND' });
+    await expect(shadowed('nobody')).rejects.toMatchObject({ status: 404, code: 'ALIAS_NOT_FOUND' });
+    for (const share of [0, -0.1, 1.1])
+      await expect(shadowed(2, share)).rejects.toMatchObject({ status: 400, code: 'INVALID_REQUEST' });
+    await shadowed(2);
+    expect(await targets()).toEqual([
+      { position: 0, version_number: 1, alias: null },
+      { position: 1, version_number: 2, alias: null },
+    ]);
+    const archived = registry.admin.versions.archive({ params: { model, version: '2' } });
+    await expect(archived).rejects.toMatchObject({ code: 'VERSION_IN_USE' });
+  });
+
+  it('that an earlier version of Sluice wrote is read with the defaults of what it did not know', async () => {
+    await registry.dataSource.query(
+      `UPDATE endpoints SET traffic = '{"rules": [], "split": [], "sticky": null}' WHERE name = $1`,
+      [model],
+    );
+    expect((await registry.admin.endpoints.read({ params: { endpoint: model } })).traffic).toEqual(noTraffic);
   });
 
   it('needs the ETag that was read', async () => {

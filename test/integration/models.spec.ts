@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { noTraffic } from '#contracts/endpoints';
 import { startRegistry } from '../support/registry.js';
 import type { TestRegistry } from '../support/registry.js';
 import { auditedActions, newModel, newReadyVersion, routingRevision } from '../support/versions.js';
@@ -17,11 +18,7 @@ describe('a model', () => {
     expect(model).toMatchObject({ ...body, aliases: {}, latest_version: null, archived_at: null });
     expect(await registry.admin.models.read({ params: { model: 'Größe 1' } })).toEqual(model);
     const endpoint = await registry.admin.endpoints.read({ params: { endpoint: 'Größe 1' } });
-    expect(endpoint).toMatchObject({
-      model: 'Größe 1',
-      revision: 1,
-      traffic: { rules: [], split: [], sticky: null },
-    });
+    expect(endpoint).toMatchObject({ model: 'Größe 1', revision: 1, traffic: noTraffic });
     expect(await routingRevision(registry)).toBe(before + 1);
     expect(await auditedActions(registry, 'models/Größe 1')).toEqual(['model.create']);
     expect(await auditedActions(registry, 'endpoints/Größe 1')).toEqual(['endpoint.create']);

@@ -1,4 +1,5 @@
 /** Rows that other features would write, for tests of the features that only read them. */
+import { noTraffic } from '#contracts/endpoints';
 import { retryDeadlocks } from '#database/transactions';
 import type { VersionConfig } from '#contracts/models';
 import { VersionConfig as VersionConfigSchema } from '#contracts/models';
@@ -100,7 +101,7 @@ export async function seedTraffic(
     id,
     name,
     model_id: version.modelId,
-    traffic: { rules: [], split: [{ version: version.number, weight: 1 }], sticky: null },
+    traffic: { ...noTraffic, split: [{ version: version.number, weight: 1 }] },
     updated_at: new Date(),
     updated_by: 'client:test',
   });

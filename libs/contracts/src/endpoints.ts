@@ -41,6 +41,15 @@ export const TrafficWeight = z
   .strictObject({ version: VersionRef, weight: z.number().min(0).max(1_000_000) })
   .meta({ id: 'TrafficWeight' });
 
+/** A copy of a share of the requests for a version that shall be compared, not trusted: nobody waits for its answers. */
+export const TrafficShadow = z
+  .strictObject({
+    version: VersionRef,
+    share: z.number().gt(0).max(1).describe('Of the requests that other versions answer; 0.1 is every tenth'),
+  })
+  .meta({ id: 'TrafficShadow' });
+export type TrafficShadow = z.infer<typeof TrafficShadow>;
+
 /** Rules are tried in order; what no rule takes is split by weight. Weights are relative and need not add up to 100. */
 export const Traffic = z
   .strictObject({
@@ -64,9 +73,28 @@ export const Traffic = z
       .nullable()
       .default(null)
       .describe('Callers with the same key stay on the same version'),
+    shadow: TrafficShadow.nullable().default(null),
+    hedge: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Ask a second replica when the first takes longer than 95 % of the answers; the first answer counts',
+      ),
+    max_body_bytes: z
+      .int()
+      .min(1)
+      .max(2_147_483_647)
+      .nullable()
+      .default(null)
+      .describe(
+        "Larger bodies are refused with 413; null: the gateway's own limit, which also bounds this one",
+      ),
   })
   .meta({ id: 'Traffic' });
 export type Traffic = z.infer<typeof Traffic>;
+
+/** What a new endpoint has. */
+export const noTraffic: Traffic = Traffic.parse({ split: [] });
 
 export const Endpoint = z
   .object({

@@ -59,6 +59,15 @@ describe('resolve', () => {
     expect(answer(routes, request({ pin: '2' }))).toBe('NO_READY_REPLICA');
   });
 
+  it('shadows only to what is READY, and says so when it is not', () => {
+    const shadow = { version: 'next', share: 0.25 };
+    const at = (ready: Record<number, boolean>) => routesOf({ ...traffic, shadow }, ready, { next: 3 });
+    const all = { 1: true, 2: true, 3: true };
+    expect(at(all).shadow).toEqual({ target: { version: 3, ready: true }, share: 0.25 });
+    expect(at({ ...all, 3: false })).toMatchObject({ shadow: undefined, gated: ['next'] });
+    expect(routesOf(traffic, all).shadow).toBeUndefined();
+  });
+
   it('tells apart what is missing', () => {
     const routes = routesOf(traffic, { 1: false });
     expect(answer(routes, request())).toBe('NO_READY_REPLICA');

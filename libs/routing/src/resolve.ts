@@ -23,6 +23,8 @@ export interface EndpointRoutes<V extends RoutableVersion> {
   /** References of the traffic that get nothing now, because nothing READY is behind them. */
   readonly gated: readonly (number | string)[];
   readonly sticky: Traffic['sticky'];
+  /** Where copies go, and of what share of the requests; undefined too while nothing READY is there. */
+  readonly shadow: { readonly target: V; readonly share: number } | undefined;
   readonly seed: number;
 }
 
@@ -59,7 +61,9 @@ export function compileRoutes<V extends RoutableVersion>(
     return target?.ready === true ? target : undefined;
   };
   const weighted = traffic.split.filter((share) => share.weight > 0);
-  const refs = [...traffic.rules, ...weighted].map((part) => part.version);
+  const { shadow } = traffic;
+  const refs = [...traffic.rules, ...weighted, ...(shadow ? [shadow] : [])].map((part) => part.version);
+  const shadowTarget = shadow ? ready(shadow.version) : undefined;
   return {
     versions,
     aliases,
@@ -75,6 +79,7 @@ export function compileRoutes<V extends RoutableVersion>(
     ),
     gated: [...new Set(refs.filter((ref) => ready(ref) === undefined))],
     sticky: traffic.sticky,
+    shadow: shadow && shadowTarget ? { target: shadowTarget, share: shadow.share } : undefined,
     seed: hashText(endpoint),
   };
 }

@@ -18,8 +18,6 @@ import { violatedConstraint } from '../http/violations.js';
 import { toEndpoint } from './endpoints.mapper.js';
 import { requireServable, targetsOf } from './traffic-targets.js';
 
-export const noTraffic: Traffic = { rules: [], split: [], sticky: null };
-
 export interface NewEndpoint {
   readonly name: string;
   readonly model: Pick<ModelEntity, 'id' | 'name'>;

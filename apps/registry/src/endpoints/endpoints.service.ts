@@ -1,5 +1,6 @@
 /** Endpoints: the public names that callers use, and how their traffic is split. */
 import type { Page } from '#contracts/common';
+import { noTraffic } from '#contracts/endpoints';
 import type {
   CreateEndpoint,
   Endpoint,
@@ -22,7 +23,7 @@ import type { ExpectedRevision } from '../http/etag.js';
 import { decodePageToken, toPage } from '../http/page.js';
 import { JobQueue } from '../jobs/job-queue.js';
 import { lockModel, requireUnarchived } from '../models/model-lookup.js';
-import { insertEndpoint, noTraffic, replaceTraffic } from './endpoint-store.js';
+import { insertEndpoint, replaceTraffic } from './endpoint-store.js';
 import { toEndpoint, toTrafficRevision } from './endpoints.mapper.js';
 
 const NamePageKey = z.tuple([z.string()]);

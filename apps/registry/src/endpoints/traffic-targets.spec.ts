@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { noTraffic } from '#contracts/endpoints';
 import { requireServable, targetsOf } from './traffic-targets.js';
 import type { TargetVersion } from './traffic-targets.js';
 
@@ -11,7 +12,8 @@ describe('targetsOf', () => {
   it('names each reference once, rules first, and tells a number from an alias', () => {
     const rule = { header: 'x', value: 'y', version: 2 };
     const split = [1, 'best', 2].map((target) => ({ version: target, weight: 0 }));
-    expect(targetsOf({ rules: [rule, rule], split, sticky: null })).toEqual([2, 1, 'best']);
+    const shadow = { version: 3, share: 0.1 };
+    expect(targetsOf({ ...noTraffic, rules: [rule, rule], split, shadow })).toEqual([2, 1, 'best', 3]);
   });
 });
 

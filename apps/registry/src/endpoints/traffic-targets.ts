@@ -3,9 +3,9 @@ import type { Traffic, VersionRef } from '#contracts/endpoints';
 import type { VersionEntity } from '#database/entities/version.entity';
 import { SluiceError } from '#platform/errors';
 
-/** The distinct references of rules and split, in order of appearance. */
-export const targetsOf = (traffic: Traffic): VersionRef[] => [
-  ...new Set([...traffic.rules, ...traffic.split].map((target) => target.version)),
+/** The distinct references of rules, split and shadow, in order of appearance. */
+export const targetsOf = ({ rules, split, shadow }: Traffic): VersionRef[] => [
+  ...new Set([...rules, ...split, ...(shadow ? [shadow] : [])].map((target) => target.version)),
 ];
 
 export type TargetVersion = Pick<VersionEntity, 'number' | 'status' | 'status_reason' | 'archived_at'>;

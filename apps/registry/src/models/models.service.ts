@@ -1,6 +1,7 @@
 /** Models: named things with versions. A new model gets an endpoint of its own name, without traffic. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Page } from '#contracts/common';
+import { noTraffic } from '#contracts/endpoints';
 import type { CreateModel, ListModels, Model, UpdateModel } from '#contracts/models';
 import { ModelEntity } from '#database/entities/model.entity';
 import { TrafficTargetEntity } from '#database/entities/endpoint.entity';
@@ -13,7 +14,7 @@ import { DataSource, In } from 'typeorm';
 import type { EntityManager, SelectQueryBuilder } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
-import { insertEndpoint, noTraffic } from '../endpoints/endpoint-store.js';
+import { insertEndpoint } from '../endpoints/endpoint-store.js';
 import type { Caller } from '../http/caller.js';
 import { decodePageToken, toPage } from '../http/page.js';
 import { violatedConstraint } from '../http/violations.js';
