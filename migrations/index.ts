@@ -13,6 +13,7 @@ import { Mlflow1795540000000 } from './1795540000000-mlflow.js';
 import { TokenRevocation1795541000000 } from './1795541000000-token-revocation.js';
 import { AliasProtection1795633823738 } from './1795633823738-alias-protection.js';
 import { Webhooks1795634306920 } from './1795634306920-webhooks.js';
+import { ExternalNodes1795635026000 } from './1795635026000-external-nodes.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -28,4 +29,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   TokenRevocation1795541000000,
   AliasProtection1795633823738,
   Webhooks1795634306920,
+  ExternalNodes1795635026000,
 ];

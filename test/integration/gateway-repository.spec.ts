@@ -73,6 +73,7 @@ const version: Version = {
   },
   run_id: null,
   held: true,
+  external: false,
   archived_at: null,
   created_at: '2026-01-01T00:00:00Z',
   created_by: 'tester',

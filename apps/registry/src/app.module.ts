@@ -10,6 +10,7 @@ import { ClientsModule } from './clients/clients.module.js';
 import { LOGGER } from './config.js';
 import { EndpointsModule } from './endpoints/endpoints.module.js';
 import { EventsModule } from './events/events.module.js';
+import { ExternalNodesModule } from './external-nodes/external-nodes.module.js';
 import { HealthModule } from './health/health.module.js';
 import { AccessGuard } from './http/access.guard.js';
 import { ProblemFilter } from './http/problem.filter.js';
@@ -39,6 +40,7 @@ const features = [
   AuditModule,
   JobsModule,
   NodesModule,
+  ExternalNodesModule,
   NotifyModule,
   SnapshotModule,
   RunsModule,

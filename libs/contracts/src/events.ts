@@ -50,6 +50,7 @@ const nounScopes: Readonly<Record<string, Scope>> = {
   alias: 'models:read',
   endpoint: 'endpoints:read',
   node: 'nodes:read',
+  external_node: 'nodes:read',
   experiment: 'runs:read',
   run: 'runs:read',
   team: 'teams:read',

@@ -12,6 +12,7 @@ import { route } from './route.js';
 import type { RouteSpec } from './route.js';
 import { aliasRoutes } from './routes/aliases.js';
 import { eventRoutes } from './routes/events.js';
+import { externalNodeRoutes } from './routes/external-nodes.js';
 import { quotaRoutes } from './routes/quotas.js';
 import { signingKeyRoutes } from './routes/signing-keys.js';
 import { teamRoutes } from './routes/teams.js';
@@ -613,6 +614,7 @@ export const routes = {
   experiments: experiment,
   runs: run,
   nodes: node,
+  externalNodes: externalNodeRoutes,
   gateways: gateway,
   signingKeys: signingKeyRoutes,
   teams: teamRoutes,

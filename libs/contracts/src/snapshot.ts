@@ -6,15 +6,31 @@ import { Traffic } from './endpoints.js';
 import { Quota } from './quotas.js';
 import { Team } from './teams.js';
 
-export const SnapshotReplica = z.object({ node_id: Id, address: z.url() });
+/** `serves` is there for external nodes: under which name they know the version. They are not known to be ready: each gateway asks. */
+export const SnapshotReplica = z.object({
+  node_id: Id,
+  address: z.url(),
+  serves: z.object({ model: Name, version: Name.nullable() }).optional(),
+});
 export type SnapshotReplica = z.infer<typeof SnapshotReplica>;
 
 export const SnapshotVersion = z.object({
   version: VersionNumber,
   default_timeout_ms: z.int(),
-  replicas: z.array(SnapshotReplica).describe('READY replicas on nodes that hold their lease'),
+  replicas: z
+    .array(SnapshotReplica)
+    .describe('READY replicas on nodes that hold their lease, and external nodes'),
 });
 export type SnapshotVersion = z.infer<typeof SnapshotVersion>;
+
+/** How to speak to a server that is not Sluice's own. */
+export const SnapshotExternalNode = z.object({
+  node_id: Id,
+  authorization: z.string().nullable(),
+  ca_pem: z.string().nullable(),
+  server_name: z.string().nullable(),
+});
+export type SnapshotExternalNode = z.infer<typeof SnapshotExternalNode>;
 
 /** Only READY, unarchived versions are listed. */
 export const SnapshotModel = z.object({
@@ -63,6 +79,7 @@ export const Snapshot = z
       .default([])
       .describe('Clients with an endpoint allow-list, an expiry or revoked tokens'),
     models: z.array(SnapshotModel),
+    external_nodes: z.array(SnapshotExternalNode).default([]),
     endpoints: z.array(SnapshotEndpoint),
     quotas: z.array(SnapshotQuota),
   })

@@ -4,6 +4,7 @@ import type { DataSourceOptions } from 'typeorm';
 import { AuditEntryEntity, ClientEntity, SigningKeyEntity } from './entities/client.entity.js';
 import { EndpointEntity, TrafficRevisionEntity, TrafficTargetEntity } from './entities/endpoint.entity.js';
 import { LoggedModelEntity, MlflowFileEntity, MlflowVersionEntity } from './entities/mlflow.entity.js';
+import { ExternalNodeEntity, ExternalReplicaEntity } from './entities/external-node.entity.js';
 import { EventEntity } from './entities/event.entity.js';
 import { ModelEntity } from './entities/model.entity.js';
 import { NodeEntity, ReplicaEntity, SnapshotStateEntity } from './entities/node.entity.js';
@@ -45,6 +46,8 @@ export const entities = [
   NodeEntity,
   ReplicaEntity,
   SnapshotStateEntity,
+  ExternalNodeEntity,
+  ExternalReplicaEntity,
   TeamEntity,
   ClientEntity,
   SigningKeyEntity,

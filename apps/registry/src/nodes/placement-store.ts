@@ -39,7 +39,7 @@ export const readVersions = (manager: EntityManager): Promise<VersionRow[]> =>
        ON targets.model_id = v.model_id AND targets.number = v.number
      LEFT JOIN (SELECT DISTINCT model_id, version_number AS number FROM aliases) named
        ON named.model_id = v.model_id AND named.number = v.number
-     WHERE v.archived_at IS NULL AND m.archived_at IS NULL AND v.status IN ('PENDING', 'READY')
+     WHERE NOT v.external AND v.archived_at IS NULL AND m.archived_at IS NULL AND v.status IN ('PENDING', 'READY')
        AND (v.held OR v.status = 'PENDING' OR targets.number IS NOT NULL OR named.number IS NOT NULL)`,
   );
 

@@ -1,6 +1,6 @@
 /** Rows to routing table. Pure. */
 import type { Snapshot, SnapshotModel, SnapshotReplica } from '#contracts/snapshot';
-import type { ServingReplicaRow, SnapshotRows } from './snapshot-rows.js';
+import type { ExternalReplicaRow, ServingReplicaRow, SnapshotRows } from './snapshot-rows.js';
 
 export interface Issuer {
   readonly issuer: string;
@@ -9,6 +9,7 @@ export interface Issuer {
 
 export function buildSnapshot(rows: SnapshotRows, { issuer, audience }: Issuer): Snapshot {
   const replicas = groupBy(rows.replicas, (row) => row.version_id);
+  const external = groupBy(rows.externalReplicas, (row) => row.version_id);
   const versions = groupBy(rows.versions, (row) => row.model_id);
   const models = rows.models.map((model): SnapshotModel => {
     const ready = versions.get(model.id) ?? [];
@@ -19,7 +20,10 @@ export function buildSnapshot(rows: SnapshotRows, { issuer, audience }: Issuer):
       versions: ready.map((version) => ({
         version: version.number,
         default_timeout_ms: version.default_timeout_ms,
-        replicas: servingReplicas(replicas.get(version.id) ?? []),
+        replicas: [
+          ...servingReplicas(replicas.get(version.id) ?? []),
+          ...(external.get(version.id) ?? []).map(toExternalReplica),
+        ],
       })),
     };
   });
@@ -32,10 +36,17 @@ export function buildSnapshot(rows: SnapshotRows, { issuer, audience }: Issuer):
     teams: [...rows.teams],
     client_limits: [...rows.clientLimits],
     models,
+    external_nodes: [...rows.externalNodes],
     endpoints: [...rows.endpoints],
     quotas: [...rows.quotas],
   };
 }
+
+const toExternalReplica = (row: ExternalReplicaRow): SnapshotReplica => ({
+  node_id: row.node_id,
+  address: row.address,
+  serves: { model: row.served_model, version: row.served_version },
+});
 
 /** A node that is leaving serves only what nobody else serves yet, so that a drain costs no request. */
 export function servingReplicas(rows: readonly ServingReplicaRow[]): SnapshotReplica[] {

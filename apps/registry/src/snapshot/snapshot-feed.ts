@@ -86,7 +86,10 @@ export class SnapshotFeed implements OnModuleInit, OnModuleDestroy {
   }
 
   private async read(): Promise<PublishedSnapshot> {
-    const rows = await readSnapshotRows(this.dataSource, this.config.SLUICE_TOKEN_TTL_S);
+    const rows = await readSnapshotRows(this.dataSource, {
+      tokenTtlS: this.config.SLUICE_TOKEN_TTL_S,
+      masterKey: this.config.SLUICE_MASTER_KEY,
+    });
     if (this.latest && this.latest.revision >= rows.revision) return this.latest;
     const issuer = { issuer: this.config.SLUICE_ISSUER, audience: this.config.SLUICE_AUDIENCE };
     const published = { revision: rows.revision, json: JSON.stringify(buildSnapshot(rows, issuer)) };

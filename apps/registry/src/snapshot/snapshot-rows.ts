@@ -1,8 +1,15 @@
 /** Reads everything that the routing table is made of, as of one moment: one transaction, one statement per set. */
 import type { Jwk } from '#contracts/clients';
-import type { SnapshotClientLimit, SnapshotEndpoint, SnapshotQuota, SnapshotTeam } from '#contracts/snapshot';
+import type {
+  SnapshotClientLimit,
+  SnapshotEndpoint,
+  SnapshotExternalNode,
+  SnapshotQuota,
+  SnapshotTeam,
+} from '#contracts/snapshot';
 import type { DataSource, EntityManager } from 'typeorm';
 import { keptAfterRetirementMs } from '../auth/key-times.js';
+import { openAuthorization } from '../external-nodes/authorization-seal.js';
 
 export interface ModelRow {
   readonly id: string;
@@ -26,6 +33,22 @@ export interface ServingReplicaRow {
   readonly leaving: boolean;
 }
 
+/** A version at an external node, under the name that it has there. */
+export interface ExternalReplicaRow {
+  readonly version_id: string;
+  readonly node_id: string;
+  readonly address: string;
+  readonly served_model: string;
+  readonly served_version: string | null;
+}
+
+/** What the registry's settings say about reading. */
+export interface ReadingSettings {
+  /** How long a retired key may still be needed. */
+  readonly tokenTtlS: number;
+  readonly masterKey: string | undefined;
+}
+
 export interface SnapshotRows {
   readonly revision: number;
   readonly keys: readonly Jwk[];
@@ -35,12 +58,16 @@ export interface SnapshotRows {
   readonly models: readonly ModelRow[];
   readonly versions: readonly VersionRow[];
   readonly replicas: readonly ServingReplicaRow[];
+  readonly externalNodes: readonly SnapshotExternalNode[];
+  readonly externalReplicas: readonly ExternalReplicaRow[];
   readonly endpoints: readonly SnapshotEndpoint[];
   readonly quotas: readonly SnapshotQuota[];
 }
 
-/** @param tokenTtlS how long a retired key may still be needed */
-export function readSnapshotRows(dataSource: DataSource, tokenTtlS: number): Promise<SnapshotRows> {
+export function readSnapshotRows(
+  dataSource: DataSource,
+  { tokenTtlS, masterKey }: ReadingSettings,
+): Promise<SnapshotRows> {
   return dataSource.transaction('REPEATABLE READ', async (manager) => ({
     revision: await readRevision(manager),
     keys: await readKeys(manager, tokenTtlS),
@@ -50,6 +77,8 @@ export function readSnapshotRows(dataSource: DataSource, tokenTtlS: number): Pro
     models: await readModels(manager),
     versions: await readVersions(manager),
     replicas: await readReplicas(manager),
+    externalNodes: await readExternalNodes(manager, masterKey),
+    externalReplicas: await readExternalReplicas(manager),
     endpoints: await readEndpoints(manager),
     quotas: await readQuotas(manager),
   }));
@@ -120,6 +149,25 @@ const readReplicas = (manager: EntityManager): Promise<ServingReplicaRow[]> =>
     `SELECT r.version_id, n.id AS node_id, n.address, (n.cordoned OR n.state = 'DRAINING') AS leaving
      FROM replicas r JOIN nodes n ON n.id = r.node_id
      WHERE r.wanted AND r.state = 'READY' AND n.state IN ('READY', 'DRAINING') ORDER BY n.id`,
+  );
+
+async function readExternalNodes(
+  manager: EntityManager,
+  masterKey: string | undefined,
+): Promise<SnapshotExternalNode[]> {
+  const rows = await manager.query<SnapshotExternalNode[]>(
+    'SELECT id AS node_id, "authorization", ca_pem, server_name FROM external_nodes ORDER BY id',
+  );
+  return rows.map((row) => ({
+    ...row,
+    authorization: row.authorization && openAuthorization(row.authorization, row.node_id, masterKey),
+  }));
+}
+
+const readExternalReplicas = (manager: EntityManager): Promise<ExternalReplicaRow[]> =>
+  manager.query<ExternalReplicaRow[]>(
+    `SELECT r.version_id, n.id AS node_id, n.address, r.served_model, r.served_version
+     FROM external_replicas r JOIN external_nodes n ON n.id = r.node_id ORDER BY n.id`,
   );
 
 const readEndpoints = (manager: EntityManager): Promise<SnapshotEndpoint[]> =>

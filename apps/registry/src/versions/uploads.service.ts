@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http';
 import type { ArtifactStore } from '#artifacts/artifact-store';
-import type { CreateVersion, UploadQuery, Version } from '#contracts/models';
+import type { CreateVersion, UploadQuery, Version, VersionStatus } from '#contracts/models';
 import { ModelEntity } from '#database/entities/model.entity';
 import { RunEntity } from '#database/entities/run.entity';
 import {
@@ -76,6 +76,13 @@ export interface VersionPlan {
   readonly entryFile: string;
   /** The version is kept, but FAILED from the start for this reason. */
   readonly notServable?: string | undefined;
+  /** There are no files: external nodes alone serve it. */
+  readonly isExternal?: boolean;
+}
+
+function statusOf({ notServable, isExternal }: VersionPlan): VersionStatus {
+  if (notServable !== undefined) return 'FAILED';
+  return isExternal === true ? 'READY' : 'PENDING';
 }
 
 /** Allots the number and writes every row of a version whose files are in the store. */
@@ -121,11 +128,12 @@ const newVersion = (
   id: uuidv7(),
   model_id: model.id,
   number: model.next_version,
-  status: plan.notServable === undefined ? 'PENDING' : 'FAILED',
+  status: statusOf(plan),
   status_reason: plan.notServable ?? null,
   description: metadata.description,
   tags: metadata.tags,
   entry_file: plan.entryFile,
+  external: plan.isExternal ?? false,
   signature: null,
   profile: null,
   run_id: metadata.run_id ?? null,
@@ -146,5 +154,6 @@ async function insertArtifacts(
   const rows = [...sizes]
     .toSorted(([one], [other]) => (one < other ? -1 : 1))
     .map(([sha256, size_bytes]) => ({ sha256, size_bytes, created_at: createdAt }));
+  if (rows.length === 0) return;
   await tx.manager.createQueryBuilder().insert().into(ArtifactEntity).values(rows).orIgnore().execute();
 }

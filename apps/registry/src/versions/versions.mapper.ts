@@ -27,6 +27,7 @@ export const toVersion = (row: VersionEntity, parts: VersionParts): Version => (
   aliases: parts.aliases.map((alias) => alias.name).toSorted(),
   files: parts.files.toSorted((one, other) => (one.path < other.path ? -1 : 1)),
   entry_file: row.entry_file,
+  external: row.external,
   signature: row.signature,
   profile: row.profile,
   config: toConfigRevision(parts.config),

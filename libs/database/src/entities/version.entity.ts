@@ -40,6 +40,9 @@ export class VersionEntity {
   /** The revision in force; `config_revisions` holds it and those before it. */
   @Column('integer', { default: 1 })
   config_revision!: number;
+  /** Has no files and is never placed: external nodes alone serve it. */
+  @Column('boolean', { default: false })
+  external!: boolean;
   /** Kept on a node even while nothing refers to it. */
   @Column('boolean', { default: true })
   held!: boolean;

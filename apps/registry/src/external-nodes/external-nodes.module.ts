@@ -1,0 +1,10 @@
+import { Module } from '@nestjs/common';
+import { ExternalNodesController } from './external-nodes.controller.js';
+import { ExternalNodesService } from './external-nodes.service.js';
+import { ExternalVersionsService } from './external-versions.service.js';
+
+@Module({
+  controllers: [ExternalNodesController],
+  providers: [ExternalNodesService, ExternalVersionsService],
+})
+export class ExternalNodesModule {}
