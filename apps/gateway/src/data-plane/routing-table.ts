@@ -1,5 +1,5 @@
 /** A snapshot, compiled for lookups. Immutable; each new snapshot makes a whole new table, and what must survive it is passed in. */
-import type { Snapshot, SnapshotModel } from '#contracts/snapshot';
+import type { Snapshot, SnapshotModel, SnapshotReplica } from '#contracts/snapshot';
 import { compileRoutes } from '#routing/resolve';
 import type { EndpointRoutes, RoutableVersion } from '#routing/resolve';
 import type { Authenticator } from './authenticate.js';
@@ -37,9 +37,14 @@ interface Makers {
   readonly gate: MakeGate;
 }
 
+/** Those of external nodes are left out: nothing here asks yet whether they are ready. */
+const ownReplicas = (rows: readonly SnapshotReplica[]): SnapshotReplica[] =>
+  rows.filter(({ serves }) => serves === undefined);
+
 function compileVersions(model: SnapshotModel, { replica, gate }: Makers): Map<number, TableVersion> {
+  const rows = model.versions.map((row) => ({ ...row, replicas: ownReplicas(row.replicas) }));
   return new Map(
-    model.versions.map(({ version, default_timeout_ms, replicas }) => [
+    rows.map(({ version, default_timeout_ms, replicas }) => [
       version,
       {
         version,

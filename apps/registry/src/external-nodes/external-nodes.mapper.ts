@@ -1,6 +1,13 @@
 import type { ExternalNode, ExternalReplica } from '#contracts/external-nodes';
 import type { ExternalNodeEntity } from '#database/entities/external-node.entity';
 
+export const toExternalReplica = ({
+  model,
+  version,
+  served_model,
+  served_version,
+}: ExternalReplica): ExternalReplica => ({ model, version, served_model, served_version });
+
 /** The value of `authorization` never leaves the registry but to gateways. */
 export const toExternalNode = (
   row: ExternalNodeEntity,

@@ -26,7 +26,7 @@ import { decodePageToken, toPage } from '../http/page.js';
 import { findModel } from '../models/model-lookup.js';
 import { findVersion } from '../versions/version-lookup.js';
 import { sealAuthorization } from './authorization-seal.js';
-import { toExternalNode } from './external-nodes.mapper.js';
+import { toExternalNode, toExternalReplica } from './external-nodes.mapper.js';
 
 const PageKey = z.tuple([z.string()]);
 
@@ -116,7 +116,7 @@ function requireCertificates(pem: string | null): void {
   const certificates = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
   try {
     if (certificates.length === 0) throw new Error('it holds none');
-    for (const certificate of certificates) new X509Certificate(certificate);
+    certificates.map((certificate) => new X509Certificate(certificate));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new SluiceError('INVALID_REQUEST', `ca_pem must hold certificates in PEM: ${reason}.`);
@@ -155,9 +155,6 @@ async function withReplicas(
     [rows.map((row) => row.id)],
   );
   return rows.map((row) =>
-    toExternalNode(
-      row,
-      replicas.filter((replica) => replica.node_id === row.id).map(({ node_id: _, ...serves }) => serves),
-    ),
+    toExternalNode(row, replicas.filter((replica) => replica.node_id === row.id).map(toExternalReplica)),
   );
 }
