@@ -3,16 +3,26 @@
  * anything on them; an administrator says what they serve, and each gateway asks them whether they are ready.
  */
 import { z } from 'zod';
-import { Description, Id, Name, Tags, Timestamp, VersionNumber, pageOf, pageQuery } from './common.js';
+import {
+  Description,
+  Id,
+  ModelName,
+  Name,
+  Tags,
+  Timestamp,
+  VersionNumber,
+  pageOf,
+  pageQuery,
+} from './common.js';
 
 export const ExternalNodeParams = z.object({ node: Name });
 
 /** A version of ours under the name that the server knows. */
 export const ExternalReplica = z
   .strictObject({
-    model: Name,
+    model: ModelName,
     version: VersionNumber,
-    served_model: Name.describe("The model's name at the server"),
+    served_model: ModelName.describe("The model's name at the server"),
     served_version: Name.nullable()
       .default(null)
       .describe('The version at the server; null: the one that the server chooses'),

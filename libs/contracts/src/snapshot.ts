@@ -10,7 +10,7 @@ import { Team } from './teams.js';
 export const SnapshotReplica = z.object({
   node_id: Id,
   address: z.url(),
-  serves: z.object({ model: Name, version: Name.nullable() }).optional(),
+  serves: z.object({ model: ModelName, version: z.string().nullable() }).optional(),
 });
 export type SnapshotReplica = z.infer<typeof SnapshotReplica>;
 
