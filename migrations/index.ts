@@ -14,6 +14,7 @@ import { TokenRevocation1795541000000 } from './1795541000000-token-revocation.j
 import { AliasProtection1795633823738 } from './1795633823738-alias-protection.js';
 import { Webhooks1795634306920 } from './1795634306920-webhooks.js';
 import { ExternalNodes1795635026000 } from './1795635026000-external-nodes.js';
+import { People1795636000000 } from './1795636000000-people.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -30,4 +31,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   AliasProtection1795633823738,
   Webhooks1795634306920,
   ExternalNodes1795635026000,
+  People1795636000000,
 ];

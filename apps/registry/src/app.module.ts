@@ -19,6 +19,7 @@ import { MlflowModule } from './mlflow/mlflow.module.js';
 import { ModelsModule } from './models/models.module.js';
 import { NodesModule } from './nodes/nodes.module.js';
 import { NotifyModule } from './notify/notify.module.js';
+import { PeopleModule } from './people/people.module.js';
 import { RunsModule } from './runs/runs.module.js';
 import { SnapshotModule } from './snapshot/snapshot.module.js';
 import { PlatformModule } from './platform.module.js';
@@ -36,6 +37,7 @@ const features = [
   TeamsModule,
   UsageModule,
   ClientsModule,
+  PeopleModule,
   QuotasModule,
   AuditModule,
   JobsModule,

@@ -10,11 +10,15 @@ import { createAdapter, prepareServer } from './http/server.js';
 import type { Platform } from './platform.module.js';
 
 export async function createApp(platform: Platform): Promise<NestFastifyApplication> {
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(platform), createAdapter(), {
-    abortOnError: false,
-    bodyParser: false,
-    logger: new NestLogger(platform.logger),
-  });
+  const app = await NestFactory.create<NestFastifyApplication>(
+    AppModule.with(platform),
+    createAdapter(platform.config.SLUICE_REGISTRY_TRUSTED_PROXIES),
+    {
+      abortOnError: false,
+      bodyParser: false,
+      logger: new NestLogger(platform.logger),
+    },
+  );
   const authenticator = app.get(Authenticator);
   prepareServer(app.getHttpAdapter().getInstance(), {
     authenticate: (request, spec) => authenticator.authenticate(request, spec),

@@ -1,5 +1,6 @@
 /** The registry's settings, parsed once at start. Injected as `@Inject(CONFIG) config: RegistryConfig`. */
 import { booleanSetting, commonSettings, loadEnv, portSetting, secretSetting } from '#platform/env';
+import { Login } from '#contracts/people';
 import { z } from 'zod';
 
 const tebibyte = 2 ** 40;
@@ -30,10 +31,19 @@ export const RegistrySettings = DatabaseSettings.extend({
   SLUICE_MASTER_KEY: z.string().min(32, 'must have at least 32 characters').optional(),
   SLUICE_KEY_ROTATION_DAYS: z.coerce.number().int().min(0).max(3_650).default(90),
   SLUICE_TOKEN_TTL_S: z.coerce.number().int().min(30).max(86_400).default(900),
+  SLUICE_SESSION_TTL_S: z.coerce
+    .number()
+    .int()
+    .min(60)
+    .max(365 * 86_400)
+    .default(14 * 86_400),
   SLUICE_NODE_JOIN_TOKEN: secretSetting,
   SLUICE_GATEWAY_JOIN_TOKEN: secretSetting,
   SLUICE_ADMIN_CLIENT_ID: z.string().min(3).max(128).default('admin'),
   SLUICE_ADMIN_CLIENT_SECRET: secretSetting.optional(),
+  SLUICE_ADMIN_LOGIN: Login.default('admin'),
+  SLUICE_ADMIN_PASSWORD: z.string().min(12, 'must have at least 12 characters').optional(),
+  SLUICE_REGISTRY_TRUSTED_PROXIES: z.string().min(1).default('loopback'),
   SLUICE_LEASE_MS: z.coerce.number().int().min(500).max(300_000).default(10_000),
   SLUICE_QUOTA_LEASE_MS: z.coerce.number().int().min(1_000).max(3_600_000).default(30_000),
   SLUICE_WEBHOOK_PRIVATE_ADDRESSES: booleanSetting.default(false),

@@ -61,18 +61,26 @@ export const ListClients = z.strictObject({ ...pageQuery });
 export const ClientPage = pageOf(Client);
 
 /** RFC 6749 §4.4; client id and secret in the body or as HTTP Basic. */
-export const TokenRequest = z.object({
+const ClientCredentialsGrant = z.object({
   grant_type: z.literal('client_credentials'),
   client_id: z.string().max(255).optional(),
   client_secret: z.string().max(1_024).optional(),
   scope: z.string().max(8_192).optional().describe('A subset of the client’s scopes, separated by spaces'),
 });
+export type ClientCredentialsGrant = z.output<typeof ClientCredentialsGrant>;
+/** RFC 6749 §6, for the sessions of people. */
+const RefreshGrant = z.object({
+  grant_type: z.literal('refresh_token'),
+  refresh_token: z.string().max(1_024),
+});
+export const TokenRequest = z.discriminatedUnion('grant_type', [ClientCredentialsGrant, RefreshGrant]);
 export const TokenResponse = z
   .object({
     access_token: z.string(),
     token_type: z.literal('Bearer'),
     expires_in: z.int().describe('Seconds'),
     scope: z.string(),
+    refresh_token: z.string().optional().describe('Of a person’s session; good for one use'),
   })
   .meta({ id: 'TokenResponse' });
 export type TokenResponse = z.infer<typeof TokenResponse>;
@@ -113,7 +121,7 @@ export const SigningKey = z
 export type SigningKey = z.infer<typeof SigningKey>;
 export const SigningKeys = z.object({ items: z.array(SigningKey) });
 
-/** Claims of a token that the registry issued. `sub` is `client:<client_id>`, `node:<id>` or `gateway:<id>`. */
+/** Claims of a token that the registry issued. `sub` is `client:<client_id>`, `person:<login>`, `node:<id>` or `gateway:<id>`. */
 export const TokenClaims = z.object({
   iss: z.string(),
   aud: z.union([z.string(), z.array(z.string())]),
@@ -124,6 +132,7 @@ export const TokenClaims = z.object({
   jti: z.string().optional(),
   client_id: z.string().optional(),
   team: z.string().optional().describe('Of a client: the name of its team'),
+  sid: z.string().optional().describe('Of a person: the session'),
   epoch: z.int().optional().describe('Of a node: which of its registrations the token belongs to'),
 });
 export type TokenClaims = z.infer<typeof TokenClaims>;

@@ -54,6 +54,7 @@ const nounScopes: Readonly<Record<string, Scope>> = {
   experiment: 'runs:read',
   run: 'runs:read',
   team: 'teams:read',
+  person: 'people:read',
   client: 'clients:read',
   quota: 'quotas:read',
   webhook: 'webhooks:read',

@@ -13,6 +13,7 @@ import type { RouteSpec } from './route.js';
 import { aliasRoutes } from './routes/aliases.js';
 import { eventRoutes } from './routes/events.js';
 import { externalNodeRoutes } from './routes/external-nodes.js';
+import { peopleRoutes, sessionRoutes } from './routes/people.js';
 import { quotaRoutes } from './routes/quotas.js';
 import { signingKeyRoutes } from './routes/signing-keys.js';
 import { teamRoutes } from './routes/teams.js';
@@ -49,13 +50,13 @@ const auth = {
   token: route({
     method: 'POST',
     path: '/oauth/token',
-    summary: 'Issue an access token (client_credentials)',
+    summary: 'Issue an access token (client_credentials, refresh_token)',
     access: 'open',
     status: 200,
     body: clients.TokenRequest,
     bodyMedia: 'form',
     response: clients.TokenResponse,
-    errors: ['INVALID_CLIENT', 'CLIENT_DISABLED'],
+    errors: ['INVALID_CLIENT', 'INVALID_GRANT', 'CLIENT_DISABLED', 'PERSON_DISABLED', 'TOO_MANY_ATTEMPTS'],
   }),
   jwks: route({
     method: 'GET',
@@ -618,6 +619,8 @@ export const routes = {
   gateways: gateway,
   signingKeys: signingKeyRoutes,
   teams: teamRoutes,
+  people: peopleRoutes,
+  sessions: sessionRoutes,
   usage: usageRoutes,
   clients: client,
   quotas: quotaRoutes,

@@ -14,6 +14,8 @@ export const scopes = [
   'nodes:write',
   'teams:read',
   'teams:write',
+  'people:read',
+  'people:write',
   'clients:read',
   'clients:write',
   'quotas:read',

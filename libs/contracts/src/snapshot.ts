@@ -72,12 +72,20 @@ export const Snapshot = z
     issuer: z.string(),
     audience: z.string(),
     jwks: Jwks,
-    disabled_clients: z.array(z.string()).describe('client_ids whose tokens are refused'),
+    disabled_clients: z
+      .array(z.string())
+      .describe('client_ids, and subjects of people, whose tokens are refused'),
+    revoked_sessions: z
+      .array(z.string())
+      .default([])
+      .describe('Sessions that were ended; `sid` in their tokens'),
     teams: z.array(SnapshotTeam).default([]),
     client_limits: z
       .array(SnapshotClientLimit)
       .default([])
-      .describe('Clients with an endpoint allow-list, an expiry or revoked tokens'),
+      .describe(
+        'Clients with an endpoint allow-list, an expiry or revoked tokens; people with revoked tokens',
+      ),
     models: z.array(SnapshotModel),
     external_nodes: z.array(SnapshotExternalNode).default([]),
     endpoints: z.array(SnapshotEndpoint),

@@ -9,6 +9,12 @@ import { EventEntity } from './entities/event.entity.js';
 import { ModelEntity } from './entities/model.entity.js';
 import { NodeEntity, ReplicaEntity, SnapshotStateEntity } from './entities/node.entity.js';
 import {
+  PersonEntity,
+  RefreshTokenEntity,
+  SessionEntity,
+  SignInAttemptsEntity,
+} from './entities/person.entity.js';
+import {
   QuotaEntity,
   QuotaHolderEntity,
   QuotaLeaseEntity,
@@ -51,6 +57,10 @@ export const entities = [
   TeamEntity,
   ClientEntity,
   SigningKeyEntity,
+  PersonEntity,
+  SessionEntity,
+  RefreshTokenEntity,
+  SignInAttemptsEntity,
   QuotaEntity,
   UsageHourEntity,
   UsageSourceEntity,

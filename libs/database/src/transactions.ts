@@ -5,7 +5,7 @@
 import type { DataSource, EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 
-/** Who makes a change: `client:<client_id>`, `node:<id>`, `gateway:<id>` or `system`. */
+/** Who makes a change: `client:<client_id>`, `person:<login>`, `node:<id>`, `gateway:<id>` or `system`. */
 export interface Actor {
   readonly subject: string;
   readonly requestId: string | undefined;

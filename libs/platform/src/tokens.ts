@@ -15,6 +15,8 @@ export interface VerifiedToken {
   readonly clientId: string | undefined;
   /** Of a client: the name of its team. */
   readonly team: string | undefined;
+  /** Of a person: the session that the token belongs to. */
+  readonly session: string | undefined;
   readonly scopes: readonly string[];
   readonly issuedAtMs: number;
   readonly expiresAtMs: number;
@@ -50,6 +52,7 @@ function toVerified(payload: unknown): VerifiedToken {
     subject: claims.sub,
     clientId: claims.client_id,
     team: claims.team,
+    session: claims.sid,
     scopes: claims.scope.split(' ').filter(Boolean),
     issuedAtMs: claims.iat * 1_000,
     expiresAtMs: claims.exp * 1_000,

@@ -19,6 +19,7 @@ export interface ClientLimit {
 export interface ClientRules {
   readonly disabledClients: ReadonlySet<string>;
   readonly clientLimits: ReadonlyMap<string, ClientLimit>;
+  readonly revokedSessions: ReadonlySet<string>;
 }
 
 export const compileClientLimits = (rows: readonly SnapshotClientLimit[]): Map<string, ClientLimit> =>
@@ -38,15 +39,20 @@ const revoked = refusal('UNAUTHENTICATED', 'The token was revoked. Ask for a new
   'Bearer realm="sluice", error="invalid_token"',
 ]);
 
+const disabled = ({ clientId }: Identity): Refusal =>
+  clientId === undefined
+    ? refusal('PERSON_DISABLED', 'You are disabled here. Ask an administrator to enable you.')
+    : refusal('CLIENT_DISABLED', 'This client is disabled. Ask an administrator to enable it.');
+
 /** @param endpoint undefined: any valid token will do */
 export function authorize(
   identity: Identity,
   endpoint: string | undefined,
-  { disabledClients, clientLimits }: ClientRules,
+  { disabledClients, clientLimits, revokedSessions }: ClientRules,
   nowMs: number,
 ): Refusal | undefined {
-  if (disabledClients.has(identity.client))
-    return refusal('CLIENT_DISABLED', 'This client is disabled. Ask an administrator to enable it.');
+  if (disabledClients.has(identity.client)) return disabled(identity);
+  if (identity.session !== undefined && revokedSessions.has(identity.session)) return revoked;
   const limit = clientLimits.get(identity.client);
   if (limit && nowMs >= limit.expiresAtMs)
     return refusal('CLIENT_DISABLED', 'This client has expired. Ask an administrator to renew it.');

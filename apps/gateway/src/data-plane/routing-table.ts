@@ -88,6 +88,7 @@ export function compileTable(
     snapshot,
     authenticator,
     disabledClients: new Set(snapshot.disabled_clients),
+    revokedSessions: new Set(snapshot.revoked_sessions),
     clientLimits: compileClientLimits(snapshot.client_limits),
     endpoints: new Map(endpoints),
   };

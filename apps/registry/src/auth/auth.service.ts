@@ -1,14 +1,10 @@
-import type { TokenResponse } from '#contracts/clients';
-import { TokenRequest } from '#contracts/clients';
+import type { ClientCredentialsGrant, TokenResponse } from '#contracts/clients';
 import { SluiceError } from '#platform/errors';
 import { Injectable } from '@nestjs/common';
-import type { z } from 'zod';
 import { ClientCredentials, basicCredentials } from './client-credentials.service.js';
 import type { Credentials } from './client-credentials.service.js';
 import { selectScopes } from './scope-selection.js';
 import { TokenIssuer } from './token-issuer.service.js';
-
-type Grant = z.output<typeof TokenRequest>;
 
 /** The client_credentials grant, RFC 6749 §4.4. */
 @Injectable()
@@ -18,9 +14,12 @@ export class AuthService {
     private readonly issuer: TokenIssuer,
   ) {}
 
-  async token(grant: Grant, authorization: string | undefined): Promise<TokenResponse> {
-    const { clientId, clientSecret } = credentialsOf(grant, authorization);
-    const client = await this.credentials.verify(clientId, clientSecret);
+  async token(
+    grant: ClientCredentialsGrant,
+    authorization: string | undefined,
+    address: string,
+  ): Promise<TokenResponse> {
+    const client = await this.credentials.verify(credentialsOf(grant, authorization), address);
     const scopes = selectScopes(client.scopes, grant.scope);
     const { token, expiresInS } = await this.issuer.issueForClient(client, scopes);
     return { access_token: token, token_type: 'Bearer', expires_in: expiresInS, scope: scopes.join(' ') };
@@ -28,7 +27,7 @@ export class AuthService {
 }
 
 /** One method at a time (RFC 6749 §2.3). */
-function credentialsOf(grant: Grant, authorization: string | undefined): Credentials {
+function credentialsOf(grant: ClientCredentialsGrant, authorization: string | undefined): Credentials {
   const basic = basicCredentials(authorization);
   if (basic && grant.client_secret !== undefined)
     throw new SluiceError('INVALID_REQUEST', 'Send the secret in the body or as HTTP Basic, not both.');

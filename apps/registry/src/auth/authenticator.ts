@@ -12,6 +12,7 @@ import type { RegistryConfig } from '../config.js';
 import { isDocsPath } from '../docs/docs-path.js';
 import type { Caller } from '../http/caller.js';
 import { ClientCredentials, basicCredentials } from './client-credentials.service.js';
+import { clientCaller, machineCaller } from './callers.js';
 import { JwtStrategy } from './jwt.strategy.js';
 import { sameSecret } from './secrets.js';
 
@@ -36,9 +37,8 @@ export class Authenticator {
     // A browser can show a page behind HTTP Basic, not behind a Bearer token.
     const basic = basicCredentials(request.headers.authorization);
     if (spec === undefined && basic !== undefined && isDocsPath(request.url)) {
-      const client = await this.credentials.verify(basic.clientId, basic.clientSecret);
-      const { client_id: clientId, scopes } = client;
-      return { subject: `client:${clientId}`, requestId: request.id, scopes, clientId, nodeEpoch: undefined };
+      const { client_id: clientId, scopes } = await this.credentials.verify(basic, request.ip);
+      return clientCaller(clientId, { requestId: request.id, scopes });
     }
     return this.runStrategy(request);
   }
@@ -62,8 +62,7 @@ function joiner(request: FastifyRequest, part: 'node' | 'gateway', expected: str
     const detail = `Send the ${part} join token: Authorization: Bearer …`;
     throw new SluiceError('UNAUTHENTICATED', detail);
   }
-  const subject = `join:${part}`;
-  return { subject, requestId: request.id, scopes: [], clientId: undefined, nodeEpoch: undefined };
+  return machineCaller(`join:${part}`, { requestId: request.id, scopes: [] });
 }
 
 function refusal(request: FastifyRequest, challenge: unknown): SluiceError {

@@ -6,6 +6,7 @@ import { DataSource } from 'typeorm';
 import { liveSecrets } from '../clients/old-secrets.js';
 import { requireUsable } from './client-state.js';
 import { verifySecret } from './secrets.js';
+import { Throttle } from './throttle.js';
 
 export interface Credentials {
   readonly clientId: string;
@@ -14,17 +15,27 @@ export interface Credentials {
 
 @Injectable()
 export class ClientCredentials {
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly throttle: Throttle,
+  ) {}
 
-  /** @throws SluiceError INVALID_CLIENT, or CLIENT_DISABLED to one who knows the secret */
-  async verify(clientId: string, clientSecret: string): Promise<ClientEntity> {
+  /** @throws SluiceError INVALID_CLIENT, TOO_MANY_ATTEMPTS, or CLIENT_DISABLED to one who knows the secret */
+  async verify({ clientId, clientSecret }: Credentials, address: string): Promise<ClientEntity> {
+    const client = await this.throttle.guard({ name: `client:${clientId}`, address }, () =>
+      this.check(clientId, clientSecret),
+    );
+    requireUsable(client, Date.now());
+    return client;
+  }
+
+  private async check(clientId: string, clientSecret: string): Promise<ClientEntity> {
     // PostgreSQL refuses a text with a zero byte, which would look different from a wrong id.
     const client = clientId.includes('\0')
       ? null
       : await this.dataSource.getRepository(ClientEntity).findOneBy({ client_id: clientId });
     const isRight = await matchesAny(clientSecret, client);
     if (!client || !isRight) throw new SluiceError('INVALID_CLIENT', 'The client id or secret is wrong.');
-    requireUsable(client, Date.now());
     return client;
   }
 }

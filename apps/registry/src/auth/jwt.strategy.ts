@@ -3,7 +3,6 @@
  * header says (RFC 8725 §3.1), and a token of a client is good only while the client is enabled.
  */
 import { TokenClaims } from '#contracts/clients';
-import { ClientEntity } from '#database/entities/client.entity';
 import { SluiceError } from '#platform/errors';
 import { bearerToken } from '#platform/tokens';
 import { Inject, Injectable } from '@nestjs/common';
@@ -14,11 +13,10 @@ import type { KeyObject } from 'node:crypto';
 import { callbackify } from 'node:util';
 import { Strategy } from 'passport-jwt';
 import type { StrategyOptionsWithRequest } from 'passport-jwt';
-import { DataSource } from 'typeorm';
 import { CONFIG } from '../config.js';
 import type { RegistryConfig } from '../config.js';
 import type { Caller } from '../http/caller.js';
-import { requireUsable } from './client-state.js';
+import { Callers, machineCaller } from './callers.js';
 import { SigningKeys } from './signing-keys.service.js';
 
 /** Longer than any token of ours; refused before any cryptography. */
@@ -28,7 +26,7 @@ const maxTokenChars = 8_192;
 export class JwtStrategy extends PassportStrategy(Strategy, 'jwt') {
   constructor(
     keys: SigningKeys,
-    private readonly dataSource: DataSource,
+    private readonly callers: Callers,
     @Inject(CONFIG) config: RegistryConfig,
   ) {
     super({
@@ -50,27 +48,15 @@ export class JwtStrategy extends PassportStrategy(Strategy, 'jwt') {
     const claims = TokenClaims.safeParse(payload);
     if (!claims.success)
       throw new SluiceError('UNAUTHENTICATED', 'The token lacks a claim.', { cause: claims.error });
-    const { sub, scope, client_id: clientId, epoch, iat } = claims.data;
-    if (clientId !== undefined) await this.requireEnabled(clientId, iat);
-    return {
-      subject: sub,
+    const { sub, scope, client_id: clientId, sid, epoch, iat } = claims.data;
+    const holder = {
       requestId: request.id,
       scopes: scope.split(' ').filter(Boolean),
-      clientId,
-      nodeEpoch: epoch,
+      issuedAtMs: iat * 1_000,
     };
-  }
-
-  private async requireEnabled(clientId: string, issuedAtS: number): Promise<void> {
-    const client = await this.dataSource.getRepository(ClientEntity).findOne({
-      select: { id: true, disabled_at: true, expires_at: true, tokens_valid_from: true },
-      where: { client_id: clientId },
-    });
-    if (!client)
-      throw new SluiceError('UNAUTHENTICATED', 'The client of this token does not exist any more.');
-    requireUsable(client, Date.now());
-    if (client.tokens_valid_from && issuedAtS * 1_000 < client.tokens_valid_from.getTime())
-      throw new SluiceError('UNAUTHENTICATED', 'The token was revoked. Ask for a new one at /oauth/token.');
+    if (clientId !== undefined) return this.callers.client(clientId, holder);
+    if (sid !== undefined) return this.callers.person(sub.replace(/^person:/, ''), sid, holder);
+    return machineCaller(sub, holder, epoch);
   }
 }
 

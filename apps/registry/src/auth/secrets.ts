@@ -1,5 +1,5 @@
-/** Client secrets: made with 256 random bits, stored as scrypt hashes that carry their own parameters. */
-import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
+/** Secrets: made with 256 random bits. Those of clients are stored as scrypt hashes that carry their own parameters. */
+import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import type { ScryptOptions } from 'node:crypto';
 
 const keyBytes = 32;
@@ -7,6 +7,11 @@ const keyBytes = 32;
 const cost = { N: 16_384, r: 8, p: 1 } as const;
 
 export const newSecret = (): string => `slc_${randomBytes(32).toString('base64url')}`;
+
+export const newRefreshToken = (): string => `slr_${randomBytes(32).toString('base64url')}`;
+
+/** For tokens of 256 random bits: nobody can guess what has this SHA-256. */
+export const digestOf = (token: string): string => createHash('sha256').update(token).digest('hex');
 
 /** `scrypt$N$r$p$salt$hash`, salt and hash in base64url. */
 export async function hashSecret(secret: string): Promise<string> {

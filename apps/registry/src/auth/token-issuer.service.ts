@@ -1,5 +1,7 @@
 /** Signs tokens. Who may get one is decided by the callers. */
+import { defaultTeam } from '#contracts/teams';
 import type { ClientEntity } from '#database/entities/client.entity';
+import type { PersonEntity } from '#database/entities/person.entity';
 import { Inject, Injectable } from '@nestjs/common';
 import { SignJWT } from 'jose';
 import { v7 as uuidv7 } from 'uuid';
@@ -34,6 +36,13 @@ export class TokenIssuer {
     return this.sign({ sub: `client:${client.client_id}`, scope: scopes.join(' '), claims, notBefore });
   }
 
+  /** A person's usage counts for the team that is named first among the roles. */
+  issueForPerson(person: PersonEntity, sessionId: string, scopes: readonly string[]): Promise<IssuedToken> {
+    const claims = { sid: sessionId, team: teamOf(person) };
+    const notBefore = person.tokens_valid_from;
+    return this.sign({ sub: `person:${person.login}`, scope: scopes.join(' '), claims, notBefore });
+  }
+
   /** @param epoch which registration of the node the credential belongs to */
   issueForNode(nodeId: string, epoch: number): Promise<IssuedToken> {
     return this.sign({ sub: `node:${nodeId}`, scope: 'node', claims: { epoch } });
@@ -60,3 +69,6 @@ export class TokenIssuer {
     return { token, expiresInS };
   }
 }
+
+const teamOf = ({ roles }: PersonEntity): string =>
+  roles.find(({ team }) => team !== null)?.team ?? defaultTeam;

@@ -20,8 +20,8 @@ export class ClientsController {
   }
 
   @Route(routes.clients.list)
-  list(@Input() { query }: RouteInput<R['list']>): Promise<Page<Client>> {
-    return this.clients.list(query);
+  list(@Input() { query }: RouteInput<R['list']>, @Caller() caller: Caller): Promise<Page<Client>> {
+    return this.clients.list(query, caller);
   }
 
   @Route(routes.clients.update)

@@ -10,11 +10,12 @@ import type { WriteContext } from '#database/transactions';
 import { SluiceError } from '#platform/errors';
 import { Injectable } from '@nestjs/common';
 import { randomBytes } from 'node:crypto';
-import { DataSource, MoreThan } from 'typeorm';
+import { DataSource, In, MoreThan } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
-import { covers } from '../auth/scope-selection.js';
+import { nextWholeSecond } from '../auth/client-state.js';
 import { hashSecret, newSecret } from '../auth/secrets.js';
+import { mayIn, notCovered, requireIn, teamsWith } from '../auth/team-access.js';
 import type { Caller } from '../http/caller.js';
 import { decodePageToken, toPage } from '../http/page.js';
 import { violatedConstraint } from '../http/violations.js';
@@ -31,7 +32,8 @@ export class ClientsService {
   ) {}
 
   async create(input: z.output<typeof CreateClient>, caller: Caller): Promise<ClientWithSecret> {
-    requireCovered(caller, input.scopes);
+    requireIn(caller, input.team, 'clients:write');
+    requireCovered(caller, input);
     const secret = newSecret();
     const now = new Date();
     const row: ClientEntity = {
@@ -59,10 +61,14 @@ export class ClientsService {
     return { ...toClient(row), client_secret: secret };
   }
 
-  async list(query: z.output<typeof ListClients>): Promise<Page<Client>> {
+  async list(query: z.output<typeof ListClients>, caller: Caller): Promise<Page<Client>> {
+    const teams = teamsWith(caller, 'clients:read');
     const after = decodePageToken(query.page_token, PageKey);
     const rows = await this.dataSource.getRepository(ClientEntity).find({
-      where: after ? { client_id: MoreThan(after[0]) } : {},
+      where: {
+        ...(after ? { client_id: MoreThan(after[0]) } : {}),
+        ...(teams ? { team: In(teams) } : {}),
+      },
       order: { client_id: 'ASC' },
       take: query.page_size + 1,
     });
@@ -72,8 +78,8 @@ export class ClientsService {
   /** Gateways learn of a new allow-list or expiry by the snapshot, so tokens that are out already obey it. */
   update(clientId: string, input: z.output<typeof UpdateClient>, caller: Caller): Promise<Client> {
     return this.transactions.write(caller, async (tx) => {
-      const row = await lockClient(tx, clientId);
-      requireCovered(caller, row.scopes);
+      const row = await lockClient(tx, clientId, caller);
+      requireCovered(caller, row);
       const before = toClient(row);
       if (input.name !== undefined) row.name = input.name;
       if (input.endpoints !== undefined) row.endpoints = input.endpoints;
@@ -98,8 +104,8 @@ export class ClientsService {
     const secret = newSecret();
     const secretHash = await hashSecret(secret);
     return this.transactions.write(caller, async (tx) => {
-      const row = await lockClient(tx, clientId);
-      requireCovered(caller, row.scopes);
+      const row = await lockClient(tx, clientId, caller);
+      requireCovered(caller, row);
       const before = toClient(row);
       row.old_secrets = retireSecret(row, overlapS, Date.now());
       row.secret_hash = secretHash;
@@ -110,13 +116,12 @@ export class ClientsService {
     });
   }
 
-  /** Tokens say in whole seconds when they were issued, so the next whole second is the first that is not revoked. */
   revokeTokens(clientId: string, caller: Caller): Promise<Client> {
     return this.transactions.write(caller, async (tx) => {
-      const row = await lockClient(tx, clientId);
-      requireCovered(caller, row.scopes);
+      const row = await lockClient(tx, clientId, caller);
+      requireCovered(caller, row);
       const before = toClient(row);
-      row.tokens_valid_from = new Date((Math.floor(Date.now() / 1_000) + 1) * 1_000);
+      row.tokens_valid_from = nextWholeSecond(Date.now());
       const after = toClient(await tx.manager.save(row));
       await tx.audit({ action: 'client.revoke_tokens', subject: subjectOf(row), before, after });
       tx.routingChanged();
@@ -127,7 +132,7 @@ export class ClientsService {
   /** Disabling what is disabled changes nothing, and leaves no trace. */
   private setDisabled(clientId: string, caller: Caller, disabledAt: Date | null): Promise<Client> {
     return this.transactions.write(caller, async (tx) => {
-      const row = await lockClient(tx, clientId);
+      const row = await lockClient(tx, clientId, caller);
       if ((row.disabled_at === null) === (disabledAt === null)) return toClient(row);
       const before = toClient(row);
       row.disabled_at = disabledAt;
@@ -140,17 +145,23 @@ export class ClientsService {
   }
 }
 
-async function lockClient({ manager }: WriteContext, clientId: string): Promise<ClientEntity> {
+/** A client of a team in which the caller has no say looks like none. */
+async function lockClient(
+  { manager }: WriteContext,
+  clientId: string,
+  caller: Caller,
+): Promise<ClientEntity> {
   const row = await manager.findOne(ClientEntity, {
     where: { client_id: clientId },
     lock: { mode: 'pessimistic_write' },
   });
-  if (!row) throw new SluiceError('CLIENT_NOT_FOUND', `There is no client ${clientId}.`);
+  if (!row || !mayIn(caller, row.team, 'clients:write'))
+    throw new SluiceError('CLIENT_NOT_FOUND', `There is no client ${clientId}.`);
   return row;
 }
 
-function requireCovered(caller: Caller, scopes: readonly string[]): void {
-  const missing = scopes.filter((scope) => !covers(caller.scopes, scope));
+function requireCovered(caller: Caller, { team, scopes }: Pick<ClientEntity, 'team' | 'scopes'>): void {
+  const missing = notCovered(caller, team, scopes);
   if (missing.length === 0) return;
   throw new SluiceError('FORBIDDEN', `Only a caller who has ${missing.join(', ')} can give it to a client.`);
 }

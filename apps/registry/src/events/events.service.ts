@@ -1,7 +1,9 @@
 /** The open event streams of this process: who reads from where, and what of it the reader's token lets it see. */
 import { eventScope, matchesType, resetEventName } from '#contracts/events';
 import type { ChangeEvent, FollowEvents } from '#contracts/events';
+import { reachesAllTeams } from '#contracts/roles';
 import { allows } from '#contracts/scopes';
+import type { Scope } from '#contracts/scopes';
 import { SluiceError, messageOf } from '#platform/errors';
 import type { Logger } from '#platform/logger';
 import { Inject, Injectable } from '@nestjs/common';
@@ -11,6 +13,7 @@ import { DataSource } from 'typeorm';
 import type { z } from 'zod';
 import { CONFIG, LOGGER } from '../config.js';
 import type { RegistryConfig } from '../config.js';
+import { mayIn } from '../auth/team-access.js';
 import type { Caller } from '../http/caller.js';
 import { SseConnection } from '../http/sse-connection.js';
 import { EventFeed } from './event-feed.js';
@@ -50,7 +53,7 @@ export class EventsService implements OnModuleDestroy {
     const connection = new SseConnection(reply.raw, times, () => follower.wake());
     const follower = new EventFollower(connection, place, {
       read: (after) => readEvents(manager, after, eventsPerRead),
-      isWanted: (event) => isWanted(event, query, caller.scopes),
+      isWanted: (event) => isWanted(event, query, caller),
       onError: (error) => {
         this.logger.warn({ reason: messageOf(error) }, 'events could not be read; their reader may resume');
         connection.end();
@@ -77,10 +80,14 @@ export class EventsService implements OnModuleDestroy {
   }
 }
 
-const isWanted = (event: ChangeEvent, query: Query, scopes: readonly string[]): boolean =>
-  allows(scopes, eventScope(event.type)) &&
+const isWanted = (event: ChangeEvent, query: Query, caller: Caller): boolean =>
+  mayFollow(caller, eventScope(event.type)) &&
   (query.types === undefined || matchesType(event.type, query.types)) &&
   event.subject.startsWith(query.subject_prefix ?? '');
+
+/** An event does not say of which team it is: who may read such things in some teams only follows none of them. */
+const mayFollow = (caller: Caller, needed: Scope): boolean =>
+  reachesAllTeams(needed) ? mayIn(caller, null, needed) : allows(caller.scopes, needed);
 
 function parseLastEventId(value: unknown): number | undefined {
   if (value === undefined || value === '') return undefined;

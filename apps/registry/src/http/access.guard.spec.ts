@@ -14,7 +14,9 @@ const caller = (subject: string, ...scopes: string[]): Caller => ({
   subject,
   requestId: undefined,
   scopes,
+  grants: [{ team: null, scopes }],
   clientId: undefined,
+  person: undefined,
   nodeEpoch: undefined,
 });
 const outcome = (access: RouteSpec['access'], who: Caller | undefined, params = {}): string => {

@@ -2,12 +2,21 @@ import type { RouteSpec } from '#contracts/route';
 import type { Actor } from '#database/transactions';
 import { createParamDecorator } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
+import type { Access } from '../auth/team-access.js';
+
+/** The person behind a request. */
+export interface CallingPerson {
+  readonly id: string;
+  readonly login: string;
+  /** Of a token of a session. */
+  readonly sessionId: string | undefined;
+}
 
 /** Who makes the request, as its token says. */
-export interface Caller extends Actor {
-  readonly scopes: readonly string[];
-  /** Of a client; nodes and gateways have none. */
+export interface Caller extends Actor, Access {
+  /** Of a client; people, nodes and gateways have none. */
   readonly clientId: string | undefined;
+  readonly person: CallingPerson | undefined;
   /** Of a node: which of its registrations this credential belongs to. */
   readonly nodeEpoch: number | undefined;
 }

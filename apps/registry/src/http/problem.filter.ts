@@ -38,7 +38,8 @@ export function sendProblem(error: SluiceError, request: FastifyRequest, reply: 
   if (isMlflowPath(request.url)) return sendMlflowError(error, reply);
   const isTokenRoute = request.routeOptions.config?.spec === routes.auth.token;
   const problem = toProblem(error, request.id);
-  if (error.status === 401)
+  // RFC 9110 §11.6.1; a wrong password in a body is not answered by a scheme for the header.
+  if (error.status === 401 && error.code !== 'INVALID_CREDENTIALS')
     void reply.header('www-authenticate', challengeOf(error, isTokenRoute || isDocsPath(request.url)));
   if (error.retryAfterS !== undefined) void reply.header('retry-after', String(error.retryAfterS));
   void reply
@@ -72,6 +73,7 @@ function oauthMembers(error: SluiceError): { error: string; error_description: s
 function oauthErrorOf(error: SluiceError): string {
   if (error.fields?.some((field) => field.path === 'body.grant_type')) return 'unsupported_grant_type';
   if (error.fields?.some((field) => field.path === 'body.scope')) return 'invalid_scope';
+  if (error.code === 'INVALID_GRANT' || error.code === 'PERSON_DISABLED') return 'invalid_grant';
   if (error.code === 'INVALID_CLIENT' || error.code === 'CLIENT_DISABLED') return 'invalid_client';
   return error.status >= 500 ? 'server_error' : 'invalid_request';
 }

@@ -19,9 +19,11 @@ import { requestIdOf } from './request-id.js';
 /** Longer than any name of 255 characters once it is percent-encoded. */
 const maxPathPartChars = 4_096;
 
-export function createAdapter(): FastifyAdapter {
+/** @param trustedProxies whose X-Forwarded-For is believed: addresses, ranges, or `loopback` and `uniquelocal` */
+export function createAdapter(trustedProxies: string): FastifyAdapter {
   return new FastifyAdapter({
     logger: false,
+    trustProxy: trustedProxies,
     bodyLimit: defaultMaxBodyBytes,
     // Behind a gateway that pools connections: ours must outlive its idle ones.
     keepAliveTimeout: 75_000,

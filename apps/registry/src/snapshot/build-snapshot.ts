@@ -33,6 +33,7 @@ export function buildSnapshot(rows: SnapshotRows, { issuer, audience }: Issuer):
     audience,
     jwks: { keys: [...rows.keys] },
     disabled_clients: [...rows.disabledClients],
+    revoked_sessions: [...rows.revokedSessions],
     teams: [...rows.teams],
     client_limits: [...rows.clientLimits],
     models,

@@ -53,6 +53,7 @@ export interface SnapshotRows {
   readonly revision: number;
   readonly keys: readonly Jwk[];
   readonly disabledClients: readonly string[];
+  readonly revokedSessions: readonly string[];
   readonly teams: readonly SnapshotTeam[];
   readonly clientLimits: readonly SnapshotClientLimit[];
   readonly models: readonly ModelRow[];
@@ -72,6 +73,7 @@ export function readSnapshotRows(
     revision: await readRevision(manager),
     keys: await readKeys(manager, tokenTtlS),
     disabledClients: await readDisabledClients(manager),
+    revokedSessions: await readRevokedSessions(manager, tokenTtlS),
     teams: await readTeams(manager),
     clientLimits: await readClientLimits(manager, tokenTtlS),
     models: await readModels(manager),
@@ -100,9 +102,19 @@ async function readKeys(manager: EntityManager, tokenTtlS: number): Promise<Jwk[
 
 async function readDisabledClients(manager: EntityManager): Promise<string[]> {
   const rows = await manager.query<{ client_id: string }[]>(
-    'SELECT client_id FROM clients WHERE disabled_at IS NOT NULL ORDER BY client_id',
+    `SELECT client_id FROM clients WHERE disabled_at IS NOT NULL
+     UNION ALL SELECT 'person:' || login FROM people WHERE disabled_at IS NOT NULL ORDER BY 1`,
   );
   return rows.map((row) => row.client_id);
+}
+
+/** Only those of which an access token can still live. */
+async function readRevokedSessions(manager: EntityManager, tokenTtlS: number): Promise<string[]> {
+  const rows = await manager.query<{ id: string }[]>(
+    `SELECT id FROM sessions WHERE ended_at > now() - $1 * interval '1 second' ORDER BY id`,
+    [tokenTtlS + 60],
+  );
+  return rows.map((row) => row.id);
 }
 
 const readTeams = (manager: EntityManager): Promise<SnapshotTeam[]> =>
@@ -120,7 +132,10 @@ async function readClientLimits(manager: EntityManager, tokenTtlS: number): Prom
   >(
     `SELECT client_id, endpoints, expires_at, tokens_valid_from FROM clients
      WHERE disabled_at IS NULL AND (endpoints IS NOT NULL OR expires_at IS NOT NULL
-       OR tokens_valid_from > now() - $1 * interval '1 second') ORDER BY client_id`,
+       OR tokens_valid_from > now() - $1 * interval '1 second')
+     UNION ALL SELECT 'person:' || login, NULL, NULL, tokens_valid_from FROM people
+     WHERE disabled_at IS NULL AND tokens_valid_from > now() - $1 * interval '1 second'
+     ORDER BY client_id`,
     [tokenTtlS + 60],
   );
   return rows.map((row) => ({

@@ -20,8 +20,8 @@ export class TeamsController {
   }
 
   @Route(routes.teams.list)
-  list(@Input() { query }: RouteInput<R['list']>): Promise<Page<Team>> {
-    return this.teams.list(query);
+  list(@Input() { query }: RouteInput<R['list']>, @Caller() caller: Caller): Promise<Page<Team>> {
+    return this.teams.list(query, caller);
   }
 
   @Route(routes.teams.update)

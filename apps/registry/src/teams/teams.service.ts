@@ -5,9 +5,10 @@ import { TeamEntity } from '#database/entities/team.entity';
 import { Transactions } from '#database/transactions';
 import { SluiceError } from '#platform/errors';
 import { Injectable } from '@nestjs/common';
-import { DataSource, MoreThan } from 'typeorm';
+import { And, DataSource, In, IsNull, MoreThan, Not } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
+import { requireIn, teamsWith } from '../auth/team-access.js';
 import type { Caller } from '../http/caller.js';
 import { decodePageToken, toPage } from '../http/page.js';
 import { violatedConstraint } from '../http/violations.js';
@@ -23,6 +24,7 @@ export class TeamsService {
   ) {}
 
   create(input: z.output<typeof CreateTeam>, caller: Caller): Promise<Team> {
+    requireIn(caller, null, 'teams:write');
     const now = new Date();
     const row: TeamEntity = { id: uuidv7(), ...input, created_at: now, updated_at: now };
     return this.transactions.write(caller, async (tx) => {
@@ -36,10 +38,11 @@ export class TeamsService {
     });
   }
 
-  async list(query: z.output<typeof ListTeams>): Promise<Page<Team>> {
+  async list(query: z.output<typeof ListTeams>, caller: Caller): Promise<Page<Team>> {
+    const teams = teamsWith(caller, 'teams:read');
     const after = decodePageToken(query.page_token, PageKey);
     const rows = await this.dataSource.getRepository(TeamEntity).find({
-      where: after ? { name: MoreThan(after[0]) } : {},
+      where: { name: And(MoreThan(after?.[0] ?? ''), teams ? In(teams) : Not(IsNull())) },
       order: { name: 'ASC' },
       take: query.page_size + 1,
     });
@@ -47,6 +50,7 @@ export class TeamsService {
   }
 
   update(name: string, input: z.output<typeof UpdateTeam>, caller: Caller): Promise<Team> {
+    requireIn(caller, name, 'teams:write');
     return this.transactions.write(caller, async (tx) => {
       const row = await tx.manager.findOne(TeamEntity, {
         where: { name },
