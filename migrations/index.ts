@@ -15,6 +15,8 @@ import { AliasProtection1795633823738 } from './1795633823738-alias-protection.j
 import { Webhooks1795634306920 } from './1795634306920-webhooks.js';
 import { ExternalNodes1795635026000 } from './1795635026000-external-nodes.js';
 import { People1795636000000 } from './1795636000000-people.js';
+import { MetricSeries1795634312364 } from './1795634312364-metric-series.js';
+import { TrainingLog1795634312365 } from './1795634312365-training-log.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -32,4 +34,6 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   Webhooks1795634306920,
   ExternalNodes1795635026000,
   People1795636000000,
+  MetricSeries1795634312364,
+  TrainingLog1795634312365,
 ];

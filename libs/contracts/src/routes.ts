@@ -15,11 +15,11 @@ import { eventRoutes } from './routes/events.js';
 import { externalNodeRoutes } from './routes/external-nodes.js';
 import { peopleRoutes, sessionRoutes } from './routes/people.js';
 import { quotaRoutes } from './routes/quotas.js';
+import { experimentRoutes, runRoutes } from './routes/runs.js';
 import { signingKeyRoutes } from './routes/signing-keys.js';
 import { teamRoutes } from './routes/teams.js';
 import { usageRoutes } from './routes/usage.js';
 import { webhookRoutes } from './routes/webhooks.js';
-import * as runs from './runs.js';
 import { Snapshot } from './snapshot.js';
 
 const Health = z
@@ -320,94 +320,6 @@ const endpoint = {
   }),
 };
 
-const experiment = {
-  create: route({
-    method: 'POST',
-    path: '/api/v1/experiments',
-    summary: 'Create an experiment',
-    access: 'runs:write',
-    status: 201,
-    body: runs.CreateExperiment,
-    response: runs.Experiment,
-    errors: ['ALREADY_EXISTS'],
-  }),
-  list: route({
-    method: 'GET',
-    path: '/api/v1/experiments',
-    summary: 'List experiments by name',
-    access: 'runs:read',
-    status: 200,
-    query: runs.ListExperiments,
-    response: runs.ExperimentPage,
-  }),
-};
-
-const run = {
-  create: route({
-    method: 'POST',
-    path: '/api/v1/runs',
-    summary: 'Start a run',
-    access: 'runs:write',
-    status: 201,
-    body: runs.CreateRun,
-    response: runs.Run,
-    errors: ['EXPERIMENT_NOT_FOUND'],
-  }),
-  log: route({
-    method: 'POST',
-    path: '/api/v1/runs/{run_id}/log',
-    summary: 'Log metrics, params and tags in one batch; safe to repeat',
-    access: 'runs:write',
-    status: 204,
-    params: runs.RunParams,
-    body: runs.LogBatch,
-    maxBodyBytes: 10 * 1_048_576,
-    errors: ['RUN_NOT_FOUND', 'RUN_FINISHED', 'PARAM_CONFLICT'],
-  }),
-  finish: route({
-    method: 'POST',
-    path: '/api/v1/runs/{run_id}/finish',
-    summary: 'Finish a run; safe to repeat with the same status',
-    access: 'runs:write',
-    status: 200,
-    params: runs.RunParams,
-    body: runs.FinishRun,
-    response: runs.Run,
-    errors: ['RUN_NOT_FOUND', 'RUN_FINISHED'],
-  }),
-  read: route({
-    method: 'GET',
-    path: '/api/v1/runs/{run_id}',
-    summary: 'Read a run with params, tags and latest metrics',
-    access: 'runs:read',
-    status: 200,
-    params: runs.RunParams,
-    response: runs.Run,
-    errors: ['RUN_NOT_FOUND'],
-  }),
-  list: route({
-    method: 'GET',
-    path: '/api/v1/runs',
-    summary: 'List runs, newest first',
-    access: 'runs:read',
-    status: 200,
-    query: runs.ListRuns,
-    response: runs.RunPage,
-    errors: ['EXPERIMENT_NOT_FOUND'],
-  }),
-  metricHistory: route({
-    method: 'GET',
-    path: '/api/v1/runs/{run_id}/metrics',
-    summary: 'Read all points of one metric by step and time',
-    access: 'runs:read',
-    status: 200,
-    params: runs.RunParams,
-    query: runs.MetricHistoryQuery,
-    response: runs.MetricHistory,
-    errors: ['RUN_NOT_FOUND'],
-  }),
-};
-
 const node = {
   list: route({
     method: 'GET',
@@ -612,8 +524,8 @@ export const routes = {
   versions: version,
   aliases: aliasRoutes,
   endpoints: endpoint,
-  experiments: experiment,
-  runs: run,
+  experiments: experimentRoutes,
+  runs: runRoutes,
   nodes: node,
   externalNodes: externalNodeRoutes,
   gateways: gateway,

@@ -72,3 +72,20 @@ export const MetricHistoryQuery = z.strictObject({
   page_token: z.string().max(2_048).optional(),
 });
 export const MetricHistory = pageOf(MetricPoint);
+
+const Step = z.coerce.number().int();
+export const MetricSampleQuery = z.strictObject({
+  key: z.string().min(1).max(250),
+  max_points: z.coerce.number().int().min(10).max(10_000).default(1_000),
+  start_step: Step.optional(),
+  end_step: Step.optional(),
+});
+export const MetricSample = z.object({
+  points: z
+    .array(MetricPoint)
+    .describe('By step and time. A wide range is widened to whole blocks of 128 steps'),
+  is_sampled: z
+    .boolean()
+    .describe('Points were left out; the lowest and the highest of each part, and a NaN of it, are there'),
+});
+export type MetricSample = z.infer<typeof MetricSample>;

@@ -5,6 +5,17 @@ import { AuditEntryEntity, ClientEntity, SigningKeyEntity } from './entities/cli
 import { EndpointEntity, TrafficRevisionEntity, TrafficTargetEntity } from './entities/endpoint.entity.js';
 import { LoggedModelEntity, MlflowFileEntity, MlflowVersionEntity } from './entities/mlflow.entity.js';
 import { ExternalNodeEntity, ExternalReplicaEntity } from './entities/external-node.entity.js';
+import {
+  DatasetEntity,
+  LoggedModelEntity,
+  LoggedModelMetricEntity,
+  MlflowFileEntity,
+  MlflowUploadEntity,
+  MlflowUploadPartEntity,
+  MlflowVersionEntity,
+  RunDatasetEntity,
+  RunModelEntity,
+} from './entities/mlflow.entity.js';
 import { EventEntity } from './entities/event.entity.js';
 import { ModelEntity } from './entities/model.entity.js';
 import { NodeEntity, ReplicaEntity, SnapshotStateEntity } from './entities/node.entity.js';
@@ -22,11 +33,14 @@ import {
 } from './entities/quota.entity.js';
 import {
   ExperimentEntity,
-  LatestMetricEntity,
-  MetricEntity,
+  MetricBlockEntity,
+  MetricPointEntity,
+  MetricSeriesEntity,
   RunEntity,
+  RunLogLineEntity,
   RunParamEntity,
   RunTagEntity,
+  StudyEntity,
 } from './entities/run.entity.js';
 import { TeamEntity } from './entities/team.entity.js';
 import { PriceEntity, UsageHourEntity, UsageSourceEntity } from './entities/usage.entity.js';
@@ -74,13 +88,22 @@ export const entities = [
   RunEntity,
   RunParamEntity,
   RunTagEntity,
-  MetricEntity,
-  LatestMetricEntity,
+  MetricSeriesEntity,
+  MetricPointEntity,
+  MetricBlockEntity,
+  RunLogLineEntity,
+  StudyEntity,
   MlflowFileEntity,
   LoggedModelEntity,
   MlflowVersionEntity,
   WebhookEntity,
   WebhookDeliveryEntity,
+  DatasetEntity,
+  RunDatasetEntity,
+  RunModelEntity,
+  LoggedModelMetricEntity,
+  MlflowUploadEntity,
+  MlflowUploadPartEntity,
 ];
 
 export interface DatabaseSettings {

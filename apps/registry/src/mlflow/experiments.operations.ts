@@ -9,9 +9,11 @@ import { z } from 'zod';
 import type { Caller } from '../http/caller.js';
 import { violatedConstraint } from '../http/violations.js';
 import { ExperimentsService } from '../runs/experiments.service.js';
-import { Key, fromHex, offsetOf, pageOfRows, searchFields, tagList, toHex, toPairs } from './fields.js';
+import { Key, fromHex, searchFields, tagList, toHex, toPairs } from './fields.js';
 import { operation } from './operation.js';
-import { attributeOf, Parameters, toCondition, toOrderBy } from './search/sql.js';
+import { orderTerms, readPage } from './search/keyset.js';
+import type { Placed } from './search/keyset.js';
+import { attributeOf, Parameters, toCondition } from './search/sql.js';
 import type { Resolve } from './search/sql.js';
 
 const defaultName = 'Default';
@@ -117,16 +119,24 @@ export class ExperimentOperations {
 
   private async search(input: z.output<typeof Search>): Promise<object> {
     const parameters = new Parameters();
-    const offset = offsetOf(input.page_token);
-    const rows = await this.dataSource.manager.query<ExperimentEntity[]>(
-      `SELECT * FROM experiments x WHERE ${viewCondition(input.view_type, 'x.deleted_at')}
-         AND ${toCondition(input.filter, resolve, parameters)}
-       ORDER BY ${toOrderBy(input.order_by, resolve, parameters, 'x.created_at DESC, x.id')}
-       LIMIT ${input.max_results + 1} OFFSET ${offset}`,
-      parameters.values,
-    );
-    const { rows: found, ...next } = pageOfRows(rows, input.max_results, offset);
-    return { experiments: found.map(toMlflow), ...next };
+    const filter = toCondition(input.filter, resolve, parameters);
+    const terms = [
+      ...orderTerms(input.order_by, resolve, parameters),
+      { sql: 'x.created_at', type: 'instant', descending: true } as const,
+      { sql: 'x.id', type: 'uuid', descending: false } as const,
+    ];
+    const query = (text: string, values: unknown[]) =>
+      this.dataSource.manager.query<Placed<ExperimentEntity>[]>(text, values);
+    const { rows, ...next } = await readPage(query, {
+      select: (columns, condition) =>
+        `SELECT x.*, ${columns} FROM experiments x
+         WHERE ${viewCondition(input.view_type, 'x.deleted_at')} AND ${filter} AND ${condition}`,
+      terms,
+      parameters,
+      pageToken: input.page_token,
+      limit: input.max_results,
+    });
+    return { experiments: rows.map(toMlflow), ...next };
   }
 
   private async rename(id: string, name: string, caller: Caller): Promise<void> {
@@ -175,9 +185,12 @@ export class ExperimentOperations {
 
 const columns = {
   name: { sql: 'x.name', type: 'text' },
-  experiment_id: { sql: `replace(x.id::text, '-', '')`, type: 'text' },
-  creation_time: { sql: 'extract(epoch FROM x.created_at) * 1000', type: 'number' },
-  last_update_time: { sql: 'extract(epoch FROM x.created_at) * 1000', type: 'number' },
+  experiment_id: {
+    sql: `CASE WHEN x.name = '${defaultName}' THEN '0' ELSE replace(x.id::text, '-', '') END`,
+    type: 'text',
+  },
+  creation_time: { sql: 'x.created_at', type: 'instant' },
+  last_update_time: { sql: 'coalesce(x.deleted_at, x.created_at)', type: 'instant' },
 } as const;
 
 const resolve: Resolve = ({ entity, key }, parameters) => {

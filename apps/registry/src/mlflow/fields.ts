@@ -27,22 +27,8 @@ export const searchFields = (defaultRows: number, maxRows: number) => ({
   filter: z.string().max(20_000).default(''),
   order_by: TextList,
   max_results: z.coerce.number().int().min(1).max(maxRows).default(defaultRows),
-  page_token: z.string().max(100).default(''),
+  page_token: z.string().max(40_000).default(''),
 });
-
-/** The rows before a page. */
-export function offsetOf(pageToken: string): number {
-  if (pageToken === '') return 0;
-  const offset = Number(Buffer.from(pageToken, 'base64url').toString());
-  if (Number.isSafeInteger(offset) && offset > 0) return offset;
-  throw new SluiceError('INVALID_REQUEST', 'The page_token is not one that a search answered.');
-}
-
-/** Cuts the row that was read beyond the page; its presence tells that there is another page. */
-export function pageOfRows<T>(rows: readonly T[], size: number, offset: number) {
-  const next = rows.length > size ? Buffer.from(String(offset + size)).toString('base64url') : undefined;
-  return { rows: rows.slice(0, size), ...(next === undefined ? {} : { next_page_token: next }) };
-}
 
 /** `[{ key, value }]` of a record. */
 export const toPairs = (record: Readonly<Record<string, string>>): { key: string; value: string }[] =>

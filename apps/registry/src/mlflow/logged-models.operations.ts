@@ -8,21 +8,12 @@ import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { madeUpName } from '../runs/run-name.js';
 import { ExperimentOperations, experimentIdOf } from './experiments.operations.js';
-import {
-  Key,
-  fromHex,
-  offsetOf,
-  pageOfRows,
-  runFields,
-  runIdOf,
-  searchFields,
-  tagList,
-  toHex,
-  toPairs,
-} from './fields.js';
+import { Key, fromHex, runFields, runIdOf, searchFields, tagList, toHex, toPairs } from './fields.js';
 import { MlflowFiles } from './mlflow-files.js';
 import { operation } from './operation.js';
-import { Parameters, attributeOf, toCondition, toOrderBy } from './search/sql.js';
+import { orderTerms, readPage } from './search/keyset.js';
+import type { Placed } from './search/keyset.js';
+import { Parameters, attributeOf, toCondition } from './search/sql.js';
 import type { Resolve } from './search/sql.js';
 
 const ById = z.object({ model_id: z.string() });
@@ -187,17 +178,25 @@ export class LoggedModelOperations {
       input.experiment_ids.map(async (id) => (await this.experiments.find(id)).id),
     );
     const orders = input.order_by.map((order) => `${order.field_name} ${order.ascending ? 'ASC' : 'DESC'}`);
-    const offset = offsetOf(input.page_token);
-    const rows = await this.dataSource.manager.query<LoggedModelEntity[]>(
-      `SELECT * FROM logged_models x WHERE x.deleted_at IS NULL
-         AND x.experiment_id = ANY(${parameters.add(ids)}::uuid[])
-         AND ${toCondition(input.filter, resolve, parameters)}
-       ORDER BY ${toOrderBy(orders, resolve, parameters, 'x.created_at DESC, x.id')}
-       LIMIT ${input.max_results + 1} OFFSET ${offset}`,
-      parameters.values,
-    );
-    const { rows: found, ...next } = pageOfRows(rows, input.max_results, offset);
-    return { models: await Promise.all(found.map((row) => this.view(row))), ...next };
+    const filter = toCondition(input.filter, resolve, parameters);
+    const terms = [
+      ...orderTerms(orders, resolve, parameters),
+      { sql: 'x.created_at', type: 'instant', descending: true } as const,
+      { sql: 'x.id', type: 'uuid', descending: false } as const,
+    ];
+    const experiments = parameters.add(ids);
+    const query = (text: string, values: unknown[]) =>
+      this.dataSource.manager.query<Placed<LoggedModelEntity>[]>(text, values);
+    const { rows, ...next } = await readPage(query, {
+      select: (columns, condition) =>
+        `SELECT x.*, ${columns} FROM logged_models x WHERE x.deleted_at IS NULL
+         AND x.experiment_id = ANY(${experiments}::uuid[]) AND ${filter} AND ${condition}`,
+      terms,
+      parameters,
+      pageToken: input.page_token,
+      limit: input.max_results,
+    });
+    return { models: await Promise.all(rows.map((row) => this.view(row))), ...next };
   }
 
   private async view(row: LoggedModelEntity): Promise<object> {
@@ -229,9 +228,11 @@ const columns = {
   model_type: { sql: 'x.model_type', type: 'text' },
   status: { sql: 'x.status', type: 'text' },
   source_run_id: { sql: `replace(x.run_id::text, '-', '')`, type: 'text' },
-  creation_timestamp: { sql: 'extract(epoch FROM x.created_at) * 1000', type: 'number' },
-  creation_time: { sql: 'extract(epoch FROM x.created_at) * 1000', type: 'number' },
-  last_updated_timestamp: { sql: 'extract(epoch FROM x.updated_at) * 1000', type: 'number' },
+  creation_timestamp: { sql: 'x.created_at', type: 'instant' },
+  creation_timestamp_ms: { sql: 'x.created_at', type: 'instant' },
+  creation_time: { sql: 'x.created_at', type: 'instant' },
+  last_updated_timestamp: { sql: 'x.updated_at', type: 'instant' },
+  last_updated_timestamp_ms: { sql: 'x.updated_at', type: 'instant' },
 } as const;
 
 const resolve: Resolve = ({ entity, key }, parameters) => {

@@ -2,7 +2,7 @@
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { z } from 'zod';
-import { readHistory } from '../runs/run-store.js';
+import { readHistory, readSample } from '../runs/metric-history.js';
 import type { MetricRow } from '../runs/runs.mapper.js';
 import { toMetricPoint } from '../runs/runs.mapper.js';
 import { decodePageToken, toPage } from '../http/page.js';
@@ -16,12 +16,16 @@ const History = z.object({
   max_results: z.coerce.number().int().min(1).max(25_000).default(25_000),
   page_token: z.string().max(2_048).default(''),
 });
+const ofRuns = { run_ids: TextList.pipe(z.array(z.string()).min(1).max(100)), metric_key: Key };
 const Bulk = z.object({
-  run_ids: TextList.pipe(z.array(z.string()).min(1).max(100)),
-  metric_key: Key,
+  ...ofRuns,
+  max_results: z.coerce.number().int().min(1).max(25_000).default(25_000),
+});
+const Interval = z.object({
+  ...ofRuns,
   start_step: z.coerce.number().int().optional(),
   end_step: z.coerce.number().int().optional(),
-  max_results: z.coerce.number().int().min(1).max(25_000).default(25_000),
+  max_results: z.coerce.number().int().min(1).max(2_500).default(320),
 });
 
 const read = { method: 'GET', access: 'runs:read' } as const;
@@ -30,8 +34,9 @@ const read = { method: 'GET', access: 'runs:read' } as const;
 export class MetricOperations {
   readonly operations = [
     operation({ ...read, path: 'metrics/get-history', input: History }, (input) => this.history(input)),
-    ...['metrics/get-history-bulk', 'metrics/get-history-bulk-interval'].map((path) =>
-      operation({ ...read, path, input: Bulk }, (input) => this.bulk(input)),
+    operation({ ...read, path: 'metrics/get-history-bulk', input: Bulk }, (input) => this.bulk(input)),
+    operation({ ...read, path: 'metrics/get-history-bulk-interval', input: Interval }, (input) =>
+      this.interval(input),
     ),
   ];
 
@@ -56,19 +61,29 @@ export class MetricOperations {
 
   private async bulk(input: z.output<typeof Bulk>): Promise<object> {
     const rows = await this.dataSource.manager.query<(MetricRow & { run_id: string })[]>(
-      `SELECT run_id, key, step::float8, timestamp_ms::float8, value FROM metrics
-       WHERE run_id = ANY($1::uuid[]) AND key = $2 AND ($3::int8 IS NULL OR metrics.step >= $3)
-         AND ($4::int8 IS NULL OR metrics.step <= $4)
-       ORDER BY run_id, metrics.step, metrics.timestamp_ms, value LIMIT $5`,
-      [
-        input.run_ids.map((id) => runIdOf({ run_id: id })),
-        input.metric_key,
-        input.start_step ?? null,
-        input.end_step ?? null,
-        input.max_results,
-      ],
+      `SELECT s.run_id, s.key, p.step::float8, p.timestamp_ms::float8, p.value
+       FROM metric_series s JOIN metric_points p ON p.series_id = s.id
+       WHERE s.run_id = ANY($1::uuid[]) AND s.key = $2
+       ORDER BY s.run_id, p.step, p.timestamp_ms, p.value LIMIT $3`,
+      [input.run_ids.map((id) => runIdOf({ run_id: id })), input.metric_key, input.max_results],
     );
     return { metrics: rows.map((row) => ({ ...toMetric(row), run_id: toHex(row.run_id) })) };
+  }
+
+  /** So many points of each run that a chart shows. */
+  private async interval(input: z.output<typeof Interval>): Promise<object> {
+    const metrics: object[] = [];
+    for (const hex of input.run_ids) {
+      const { points } = await readSample(this.dataSource.manager, {
+        runId: runIdOf({ run_id: hex }),
+        key: input.metric_key,
+        startStep: input.start_step,
+        endStep: input.end_step,
+        maxPoints: input.max_results,
+      });
+      metrics.push(...points.map((row) => ({ ...toMetric(row), run_id: hex })));
+    }
+    return { metrics };
   }
 }
 

@@ -10,9 +10,11 @@ import { AliasesService } from '../aliases/aliases.service.js';
 import type { Caller } from '../http/caller.js';
 import { findModel } from '../models/model-lookup.js';
 import { ModelsService } from '../models/models.service.js';
-import { Int64, Key, TextList, offsetOf, pageOfRows, searchFields, tagList, toPairs } from './fields.js';
+import { Int64, Key, TextList, searchFields, tagList, toPairs } from './fields.js';
 import { operation } from './operation.js';
-import { Parameters, attributeOf, toCondition, toOrderBy } from './search/sql.js';
+import { orderTerms, readPage } from './search/keyset.js';
+import type { Placed } from './search/keyset.js';
+import { Parameters, attributeOf, toCondition } from './search/sql.js';
 import type { Resolve } from './search/sql.js';
 import { readLatest, readVersions, tagOf, toModelVersion } from './version-rows.js';
 
@@ -127,15 +129,21 @@ export class ModelOperations {
 
   private async search(input: z.output<z.ZodObject<ReturnType<typeof searchFields>>>): Promise<object> {
     const parameters = new Parameters();
-    const offset = offsetOf(input.page_token);
-    const rows = await this.dataSource.manager.query<ModelEntity[]>(
-      `SELECT * FROM models m WHERE m.archived_at IS NULL AND ${toCondition(input.filter, resolve, parameters)}
-       ORDER BY ${toOrderBy(input.order_by, resolve, parameters, 'm.name')}
-       LIMIT ${input.max_results + 1} OFFSET ${offset}`,
-      parameters.values,
-    );
-    const { rows: found, ...next } = pageOfRows(rows, input.max_results, offset);
-    return { registered_models: await this.view(found), ...next };
+    const filter = toCondition(input.filter, resolve, parameters);
+    const query = (text: string, values: unknown[]) =>
+      this.dataSource.manager.query<Placed<ModelEntity>[]>(text, values);
+    const { rows, ...next } = await readPage(query, {
+      select: (columns, condition) =>
+        `SELECT m.*, ${columns} FROM models m WHERE m.archived_at IS NULL AND ${filter} AND ${condition}`,
+      terms: [
+        ...orderTerms(input.order_by, resolve, parameters),
+        { sql: 'm.name', type: 'text', descending: false },
+      ],
+      parameters,
+      pageToken: input.page_token,
+      limit: input.max_results,
+    });
+    return { registered_models: await this.view(rows), ...next };
   }
 
   private async latest(name: string, stages: readonly string[]): Promise<object> {
@@ -187,10 +195,10 @@ export class ModelOperations {
 }
 
 const columns = {
-  name: { sql: 'm.name', type: 'text' },
-  creation_timestamp: { sql: 'extract(epoch FROM m.created_at) * 1000', type: 'number' },
-  last_updated_timestamp: { sql: 'extract(epoch FROM m.updated_at) * 1000', type: 'number' },
-  timestamp: { sql: 'extract(epoch FROM m.updated_at) * 1000', type: 'number' },
+  name: { sql: 'm.name', type: 'text', required: true },
+  creation_timestamp: { sql: 'm.created_at', type: 'instant', required: true },
+  last_updated_timestamp: { sql: 'm.updated_at', type: 'instant', required: true },
+  timestamp: { sql: 'm.updated_at', type: 'instant', required: true },
 } as const;
 
 const resolve: Resolve = ({ entity, key }, parameters) =>

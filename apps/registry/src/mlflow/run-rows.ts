@@ -2,8 +2,6 @@
 import type { RunStatus } from '#contracts/runs';
 import type { EntityManager } from 'typeorm';
 import { toHex } from './fields.js';
-import { attributeOf } from './search/sql.js';
-import type { Resolve } from './search/sql.js';
 
 export interface MlflowRunRow {
   readonly id: string;
@@ -32,7 +30,7 @@ export function readMlflowRuns(manager: EntityManager, ids: readonly string[]): 
        (SELECT coalesce(json_agg(json_build_object('key', key, 'value', value) ORDER BY key), '[]')
         FROM run_tags WHERE run_id = r.id) AS tags,
        (SELECT coalesce(json_agg(json_build_object('key', key, 'value', value, 'timestamp', timestamp_ms, 'step', step)
-          ORDER BY key), '[]') FROM latest_metrics WHERE run_id = r.id) AS metrics,
+          ORDER BY key), '[]') FROM metric_series WHERE run_id = r.id) AS metrics,
        (SELECT coalesce(json_agg(json_build_object('model_id', 'm-' || replace(id::text, '-', ''), 'step', 0) ORDER BY id), '[]')
         FROM logged_models WHERE run_id = r.id AND deleted_at IS NULL) AS model_outputs
      FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted(id, place)
@@ -64,25 +62,3 @@ export const toMlflowRun = (row: MlflowRunRow) => ({
   inputs: {},
   outputs: { model_outputs: row.model_outputs },
 });
-
-const runName = { sql: 'r.name', type: 'text' } as const;
-const columns = {
-  run_id: { sql: `replace(r.id::text, '-', '')`, type: 'text' },
-  run_name: runName,
-  'Run name': runName,
-  status: { sql: 'r.status', type: 'text' },
-  user_id: { sql: 'r.created_by', type: 'text' },
-  start_time: { sql: 'extract(epoch FROM r.started_at) * 1000', type: 'number' },
-  created: { sql: 'extract(epoch FROM r.started_at) * 1000', type: 'number' },
-  end_time: { sql: 'extract(epoch FROM r.ended_at) * 1000', type: 'number' },
-} as const;
-
-/** The fields of `runs r`. */
-export const resolveRunField: Resolve = ({ entity, key }, parameters) => {
-  if (entity === 'attribute') return attributeOf(columns, key);
-  const table = { metric: 'latest_metrics', param: 'run_params', tag: 'run_tags' }[entity];
-  return {
-    sql: `(SELECT f.value FROM ${table} f WHERE f.run_id = r.id AND f.key = ${parameters.add(key)}::text)`,
-    type: entity === 'metric' ? 'number' : 'text',
-  };
-};

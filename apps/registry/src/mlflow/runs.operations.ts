@@ -2,7 +2,7 @@
 import type { MetricPoint } from '#contracts/runs';
 import { MetricValue, runStatuses } from '#contracts/runs';
 import { RunEntity } from '#database/entities/run.entity';
-import { Transactions } from '#database/transactions';
+import { Transactions, retryDeadlocks } from '#database/transactions';
 import type { WriteContext } from '#database/transactions';
 import { SluiceError } from '#platform/errors';
 import { Injectable } from '@nestjs/common';
@@ -11,23 +11,13 @@ import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import type { Caller } from '../http/caller.js';
 import { madeUpName } from '../runs/run-name.js';
+import { writeMetrics } from '../runs/metric-store.js';
 import { writeBatch } from '../runs/run-store.js';
 import { ExperimentOperations, viewCondition } from './experiments.operations.js';
-import {
-  Int64,
-  Key,
-  Millis,
-  offsetOf,
-  pageOfRows,
-  runFields,
-  runIdOf,
-  runNotFound,
-  searchFields,
-  tagList,
-} from './fields.js';
+import { Int64, Key, Millis, runFields, runIdOf, runNotFound, searchFields, tagList } from './fields.js';
 import { operation } from './operation.js';
-import { readMlflowRuns, resolveRunField, toMlflowRun, toRunInfo } from './run-rows.js';
-import { Parameters, toCondition, toOrderBy } from './search/sql.js';
+import { readMlflowRuns, toMlflowRun, toRunInfo } from './run-rows.js';
+import { searchRuns } from './run-search.js';
 
 const Status = z.enum(runStatuses);
 const runNameTag = 'mlflow.runName';
@@ -174,6 +164,10 @@ export class RunOperations {
       );
     const id = runIdOf(input);
     const batch = { metrics: metrics.map(toPoint), params: toParams(params), tags };
+    const isPlain = params.length === 0 && Object.keys(tags).length === 0;
+    // One statement is a transaction of its own.
+    if (isPlain && (await retryDeadlocks(() => writeMetrics(this.dataSource.manager, id, batch.metrics))))
+      return;
     await this.change(id, caller, async (tx) => {
       await writeBatch(tx.manager, id, batch);
       const name = tags[runNameTag];
@@ -213,24 +207,18 @@ export class RunOperations {
 
   private async search(input: z.output<typeof Search>): Promise<object> {
     const { manager } = this.dataSource;
-    const parameters = new Parameters();
-    const ids = await Promise.all(
+    const experimentIds = await Promise.all(
       input.experiment_ids.map(async (id) => (await this.experiments.find(id)).id),
     );
-    const offset = offsetOf(input.page_token);
-    const rows = await manager.query<{ id: string }[]>(
-      `SELECT r.id FROM runs r WHERE r.experiment_id = ANY(${parameters.add(ids)}::uuid[])
-         AND ${viewCondition(input.run_view_type, 'r.deleted_at')}
-         AND ${toCondition(input.filter, resolveRunField, parameters)}
-       ORDER BY ${toOrderBy(input.order_by, resolveRunField, parameters, 'r.started_at DESC, r.id DESC')}
-       LIMIT ${input.max_results + 1} OFFSET ${offset}`,
-      parameters.values,
-    );
-    const { rows: found, ...next } = pageOfRows(rows, input.max_results, offset);
-    const runs = await readMlflowRuns(
-      manager,
-      found.map((row) => row.id),
-    );
+    const { ids, ...next } = await searchRuns(manager, {
+      experimentIds,
+      view: viewCondition(input.run_view_type, 'r.deleted_at'),
+      filter: input.filter,
+      orders: input.order_by,
+      pageToken: input.page_token,
+      limit: input.max_results,
+    });
+    const runs = await readMlflowRuns(manager, ids);
     return { runs: runs.map(toMlflowRun), ...next };
   }
 }

@@ -28,20 +28,19 @@ export interface MlflowVersionRow {
 export const ownTagPrefix = 'sluice.';
 
 /** @param rest a condition on `v`, `m` and `x`, with ORDER BY and LIMIT if need be */
+export const selectVersions = (rest: string, column = 'NULL'): string =>
+  `SELECT v.id, m.name AS model, v.number, v.status, v.status_reason, v.description, v.tags, v.run_id, v.created_at,
+     v.created_by, x.source, coalesce(x.run_link, '') AS run_link, coalesce(x.stage, 'None') AS stage, x.logged_model_id,
+     (SELECT coalesce(json_agg(a.name ORDER BY a.name), '[]') FROM aliases a
+      WHERE a.model_id = v.model_id AND a.version_number = v.number) AS aliases, ${column}
+   FROM versions v JOIN models m ON m.id = v.model_id LEFT JOIN mlflow_versions x ON x.version_id = v.id
+   WHERE v.archived_at IS NULL AND m.archived_at IS NULL AND ${rest}`;
+
 export const readVersions = (
   manager: EntityManager,
   rest: string,
   values: readonly unknown[],
-): Promise<MlflowVersionRow[]> =>
-  manager.query<MlflowVersionRow[]>(
-    `SELECT v.id, m.name AS model, v.number, v.status, v.status_reason, v.description, v.tags, v.run_id, v.created_at,
-       v.created_by, x.source, coalesce(x.run_link, '') AS run_link, coalesce(x.stage, 'None') AS stage, x.logged_model_id,
-       (SELECT coalesce(json_agg(a.name ORDER BY a.name), '[]') FROM aliases a
-        WHERE a.model_id = v.model_id AND a.version_number = v.number) AS aliases
-     FROM versions v JOIN models m ON m.id = v.model_id LEFT JOIN mlflow_versions x ON x.version_id = v.id
-     WHERE v.archived_at IS NULL AND m.archived_at IS NULL AND ${rest}`,
-    [...values],
-  );
+): Promise<MlflowVersionRow[]> => manager.query<MlflowVersionRow[]>(selectVersions(rest), [...values]);
 
 /** The highest version of each stage, for each of these models. */
 export const readLatest = (manager: EntityManager, models: readonly string[]): Promise<MlflowVersionRow[]> =>
@@ -78,10 +77,10 @@ export const toModelVersion = (row: MlflowVersionRow) => ({
   }),
 });
 
-const number = { sql: 'v.number', type: 'number' } as const;
-const created = { sql: 'extract(epoch FROM v.created_at) * 1000', type: 'number' } as const;
+const number = { sql: 'v.number', type: 'number', required: true } as const;
+const created = { sql: 'v.created_at', type: 'instant', required: true } as const;
 const columns = {
-  name: { sql: 'm.name', type: 'text' },
+  name: { sql: 'm.name', type: 'text', required: true },
   version: number,
   version_number: number,
   run_id: { sql: `replace(v.run_id::text, '-', '')`, type: 'text' },

@@ -13,14 +13,17 @@ import { JobQueue } from '../jobs/job-queue.js';
 import { findModel } from '../models/model-lookup.js';
 import { insertVersion } from '../versions/uploads.service.js';
 import { VersionsService } from '../versions/versions.service.js';
-import { Int64, Key, offsetOf, pageOfRows, runIdOf, searchFields, tagList } from './fields.js';
+import { Int64, Key, runIdOf, searchFields, tagList } from './fields.js';
 import { operation } from './operation.js';
-import { Parameters, toCondition, toOrderBy } from './search/sql.js';
+import { orderTerms, readPage } from './search/keyset.js';
+import type { Placed } from './search/keyset.js';
+import { Parameters, toCondition } from './search/sql.js';
 import { VersionSources } from './version-sources.js';
 import {
   ownTagPrefix,
   readVersions,
   resolveVersionField,
+  selectVersions,
   toModelVersion,
   versionUri,
 } from './version-rows.js';
@@ -155,16 +158,21 @@ export class VersionOperations {
 
   private async search(input: z.output<z.ZodObject<ReturnType<typeof searchFields>>>): Promise<object> {
     const parameters = new Parameters();
-    const offset = offsetOf(input.page_token);
-    const rows = await readVersions(
-      this.dataSource.manager,
-      `${toCondition(input.filter, resolveVersionField, parameters)}
-       ORDER BY ${toOrderBy(input.order_by, resolveVersionField, parameters, 'm.name, v.number DESC')}
-       LIMIT ${input.max_results + 1} OFFSET ${offset}`,
-      parameters.values,
-    );
-    const { rows: found, ...next } = pageOfRows(rows, input.max_results, offset);
-    return { model_versions: found.map(toModelVersion), ...next };
+    const filter = toCondition(input.filter, resolveVersionField, parameters);
+    const query = (text: string, values: unknown[]) =>
+      this.dataSource.manager.query<Placed<MlflowVersionRow>[]>(text, values);
+    const { rows, ...next } = await readPage(query, {
+      select: (columns, condition) => selectVersions(`${filter} AND ${condition}`, columns),
+      terms: [
+        ...orderTerms(input.order_by, resolveVersionField, parameters),
+        { sql: 'm.name', type: 'text', descending: false },
+        { sql: 'v.number', type: 'number', descending: true },
+      ],
+      parameters,
+      pageToken: input.page_token,
+      limit: input.max_results,
+    });
+    return { model_versions: rows.map(toModelVersion), ...next };
   }
 
   private async update(

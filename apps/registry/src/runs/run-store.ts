@@ -3,10 +3,11 @@
  * Every INSERT goes through its rows in the order of their keys: writers that meet on the same rows then wait for one
  * another instead of deadlocking.
  */
-import type { LogBatch, MetricPoint } from '#contracts/runs';
+import type { LogBatch } from '#contracts/runs';
 import { SluiceError } from '#platform/errors';
 import type { EntityManager } from 'typeorm';
-import type { MetricRow, RunRow } from './runs.mapper.js';
+import { writeMetrics } from './metric-store.js';
+import type { RunRow } from './runs.mapper.js';
 
 type Texts = Readonly<Record<string, string>>;
 
@@ -14,7 +15,7 @@ type Texts = Readonly<Record<string, string>>;
 export async function writeBatch(manager: EntityManager, runId: string, batch: LogBatch): Promise<void> {
   await writeParams(manager, runId, batch.params);
   await writeTags(manager, runId, batch.tags);
-  await writeMetrics(manager, runId, batch.metrics);
+  if (batch.metrics.length > 0) await writeMetrics(manager, runId, batch.metrics);
 }
 
 /** A param is written once. @throws SluiceError PARAM_CONFLICT when it has another value already */
@@ -52,39 +53,6 @@ async function writeTags(manager: EntityManager, runId: string, tags: Texts): Pr
   );
 }
 
-async function writeMetrics(
-  manager: EntityManager,
-  runId: string,
-  points: readonly MetricPoint[],
-): Promise<void> {
-  if (points.length === 0) return;
-  const columns = [
-    runId,
-    points.map((point) => point.key),
-    points.map((point) => point.step),
-    points.map((point) => point.timestamp_ms),
-    // As text, which PostgreSQL reads back to the same bits, NaN and the infinities included.
-    points.map((point) => String(point.value)),
-  ];
-  const given =
-    'unnest($2::text[], $3::int8[], $4::int8[], $5::float8[]) AS m(key, step, timestamp_ms, value)';
-  await manager.query(
-    `INSERT INTO metrics (run_id, key, step, timestamp_ms, value)
-     SELECT $1::uuid, key, step, timestamp_ms, value FROM ${given} ORDER BY key, step, timestamp_ms, value
-     ON CONFLICT DO NOTHING`,
-    columns,
-  );
-  await manager.query(
-    `INSERT INTO latest_metrics AS l (run_id, key, step, timestamp_ms, value)
-     SELECT DISTINCT ON (key) $1::uuid, key, step, timestamp_ms, value FROM ${given}
-     ORDER BY key, step DESC, timestamp_ms DESC, value DESC
-     ON CONFLICT (run_id, key) DO UPDATE
-     SET step = excluded.step, timestamp_ms = excluded.timestamp_ms, value = excluded.value
-     WHERE (excluded.step, excluded.timestamp_ms, excluded.value) > (l.step, l.timestamp_ms, l.value)`,
-    columns,
-  );
-}
-
 export interface RunFilter {
   readonly runId?: string | undefined;
   readonly experimentId?: string | undefined;
@@ -110,7 +78,7 @@ export function readRuns(manager: EntityManager, filter: RunFilter): Promise<Run
      LEFT JOIN LATERAL (
        SELECT json_agg(json_build_object('key', key, 'value', value, 'step', step, 'timestamp_ms', timestamp_ms)
                        ORDER BY key) AS metrics
-       FROM latest_metrics WHERE run_id = r.id) m ON true
+       FROM metric_series WHERE run_id = r.id) m ON true
      ORDER BY r.id DESC`,
     [
       filter.runId ?? null,
@@ -119,23 +87,5 @@ export function readRuns(manager: EntityManager, filter: RunFilter): Promise<Run
       filter.beforeId ?? null,
       filter.limit,
     ],
-  );
-}
-
-export interface HistoryFilter {
-  readonly runId: string;
-  readonly key: string;
-  /** Step, time and value of the last point of the page before. */
-  readonly after: readonly [step: number, timestampMs: number, value: string] | undefined;
-  readonly limit: number;
-}
-
-/** In the order of step, time and value: the order of the primary key. */
-export function readHistory(manager: EntityManager, filter: HistoryFilter): Promise<MetricRow[]> {
-  return manager.query<MetricRow[]>(
-    `SELECT key, step::float8, timestamp_ms::float8, value FROM metrics
-     WHERE run_id = $1 AND key = $2 AND ($3::int8 IS NULL OR (step, timestamp_ms, value) > ($3, $4::int8, $5::float8))
-     ORDER BY metrics.step, metrics.timestamp_ms, metrics.value LIMIT $6`,
-    [filter.runId, filter.key, ...(filter.after ?? [null, null, null]), filter.limit],
   );
 }

@@ -1,7 +1,7 @@
 import type { Page } from '#contracts/common';
 import type { RouteInput, RouteResponse } from '#contracts/route';
 import { routes } from '#contracts/routes';
-import type { MetricPoint, Run } from '#contracts/runs';
+import type { MetricPoint, MetricSample, Run } from '#contracts/runs';
 import { Controller } from '@nestjs/common';
 import { Caller } from '../http/caller.js';
 import { Input } from '../http/input.decorator.js';
@@ -63,5 +63,10 @@ export class RunsController {
     @Input() { params, query }: RouteInput<typeof runs.metricHistory>,
   ): Promise<Page<MetricPoint>> {
     return this.service.metricHistory(params.run_id, query);
+  }
+
+  @Route(runs.metricSample)
+  metricSample(@Input() { params, query }: RouteInput<typeof runs.metricSample>): Promise<MetricSample> {
+    return this.service.metricSample(params.run_id, query);
   }
 }

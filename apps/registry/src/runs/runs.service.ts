@@ -7,6 +7,8 @@ import type {
   LogBatch,
   MetricHistoryQuery,
   MetricPoint,
+  MetricSample,
+  MetricSampleQuery,
   Run,
 } from '#contracts/runs';
 import { RunEntity } from '#database/entities/run.entity';
@@ -21,7 +23,8 @@ import { z } from 'zod';
 import { decodePageToken, toPage } from '../http/page.js';
 import { ExperimentsService } from './experiments.service.js';
 import { madeUpName } from './run-name.js';
-import { readHistory, readRuns, writeBatch } from './run-store.js';
+import { readHistory, readSample } from './metric-history.js';
+import { readRuns, writeBatch } from './run-store.js';
 import { toMetricPoint, toRun } from './runs.mapper.js';
 
 const HistoryKey = z.tuple([z.int(), z.int(), z.string().regex(/^(-?[\d.e+-]+|NaN|-?Infinity)$/)]);
@@ -104,7 +107,7 @@ export class RunsService {
   async metricHistory(runId: string, query: z.output<typeof MetricHistoryQuery>): Promise<Page<MetricPoint>> {
     const { manager } = this.dataSource;
     const after = decodePageToken(query.page_token, HistoryKey);
-    if (!(await manager.existsBy(RunEntity, { id: runId }))) throw runNotFound(runId);
+    await requireRun(manager, runId);
     const rows = await readHistory(manager, { runId, key: query.key, after, limit: query.page_size + 1 });
     return toPage(rows.map(toMetricPoint), query.page_size, (point) => [
       point.step,
@@ -112,6 +115,24 @@ export class RunsService {
       String(point.value),
     ]);
   }
+
+  async metricSample(runId: string, query: z.output<typeof MetricSampleQuery>): Promise<MetricSample> {
+    const { manager } = this.dataSource;
+    await requireRun(manager, runId);
+    const sample = await readSample(manager, {
+      runId,
+      key: query.key,
+      startStep: query.start_step,
+      endStep: query.end_step,
+      maxPoints: query.max_points,
+    });
+    return { points: sample.points.map(toMetricPoint), is_sampled: sample.isSampled };
+  }
+}
+
+/** @throws SluiceError RUN_NOT_FOUND */
+async function requireRun(manager: EntityManager, runId: string): Promise<void> {
+  if (!(await manager.existsBy(RunEntity, { id: runId }))) throw runNotFound(runId);
 }
 
 async function readRun(manager: EntityManager, runId: string): Promise<Run> {

@@ -1,6 +1,6 @@
 /** What only MLflow's protocol knows: files of runs and logged models, and the extra facts of a registered version. */
-import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn } from 'typeorm';
-import { instant, json, nullableInstant, tags } from '../columns.js';
+import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn, Unique } from 'typeorm';
+import { bigint, instant, json, nullableInstant, tags } from '../columns.js';
 import { ExperimentEntity, RunEntity } from './run.entity.js';
 import { ArtifactEntity, VersionEntity } from './version.entity.js';
 
@@ -68,4 +68,116 @@ export class MlflowVersionEntity {
   logged_model_id!: string | null;
   @Column('text', { default: 'None' })
   stage!: string;
+}
+
+/** Data that runs read, known by name and digest within its experiment. */
+@Entity('datasets')
+@Unique('datasets_name_digest_key', ['experiment_id', 'name', 'digest'])
+@ForeignKey(() => ExperimentEntity, ['experiment_id'], ['id'], { name: 'datasets_experiment_fkey' })
+export class DatasetEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'datasets_pkey' })
+  id!: string;
+  @Column('uuid')
+  experiment_id!: string;
+  @Column('text')
+  name!: string;
+  @Column('text')
+  digest!: string;
+  @Column('text')
+  source_type!: string;
+  @Column('text')
+  source!: string;
+  @Column('text', { nullable: true })
+  schema!: string | null;
+  @Column('text', { nullable: true })
+  profile!: string | null;
+}
+
+@Entity('run_datasets')
+@Index('run_datasets_dataset_idx', ['dataset_id'])
+@ForeignKey(() => RunEntity, ['run_id'], ['id'], { name: 'run_datasets_run_fkey', onDelete: 'CASCADE' })
+@ForeignKey(() => DatasetEntity, ['dataset_id'], ['id'], { name: 'run_datasets_dataset_fkey' })
+export class RunDatasetEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'run_datasets_pkey' })
+  run_id!: string;
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'run_datasets_pkey' })
+  dataset_id!: string;
+  @Column(tags)
+  tags!: Record<string, string>;
+}
+
+/** A logged model that a run reads, or makes at a step. */
+@Entity('run_models')
+@ForeignKey(() => RunEntity, ['run_id'], ['id'], { name: 'run_models_run_fkey', onDelete: 'CASCADE' })
+@ForeignKey(() => LoggedModelEntity, ['logged_model_id'], ['id'], { name: 'run_models_logged_model_fkey' })
+export class RunModelEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'run_models_pkey' })
+  run_id!: string;
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'run_models_pkey' })
+  logged_model_id!: string;
+  @PrimaryColumn('boolean', { primaryKeyConstraintName: 'run_models_pkey' })
+  is_output!: boolean;
+  @Column(bigint)
+  step!: number;
+}
+
+/** The latest value of a metric of a logged model, per run and dataset that it was measured with. */
+@Entity('logged_model_metrics')
+@ForeignKey(() => LoggedModelEntity, ['logged_model_id'], ['id'], {
+  name: 'logged_model_metrics_logged_model_fkey',
+})
+@ForeignKey(() => RunEntity, ['run_id'], ['id'], {
+  name: 'logged_model_metrics_run_fkey',
+  onDelete: 'CASCADE',
+})
+export class LoggedModelMetricEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'logged_model_metrics_pkey' })
+  logged_model_id!: string;
+  @PrimaryColumn('text', { primaryKeyConstraintName: 'logged_model_metrics_pkey' })
+  key!: string;
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'logged_model_metrics_pkey' })
+  run_id!: string;
+  /** Empty without a dataset. */
+  @PrimaryColumn('text', { primaryKeyConstraintName: 'logged_model_metrics_pkey' })
+  dataset_name!: string;
+  @PrimaryColumn('text', { primaryKeyConstraintName: 'logged_model_metrics_pkey' })
+  dataset_digest!: string;
+  @Column(bigint)
+  step!: number;
+  @Column(bigint)
+  timestamp_ms!: number;
+  @Column('double precision')
+  value!: number;
+}
+
+/** A file that arrives in parts. Each part is an artifact until the whole is put together. */
+@Entity('mlflow_uploads')
+@Index('mlflow_uploads_created_idx', ['created_at'])
+export class MlflowUploadEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'mlflow_uploads_pkey' })
+  id!: string;
+  @Column('text')
+  path!: string;
+  @Column('integer')
+  parts!: number;
+  /** Its hash is kept: who knows the secret may send parts, with no token. */
+  @Column('text')
+  secret_sha256!: string;
+  @Column(instant)
+  created_at!: Date;
+}
+
+@Entity('mlflow_upload_parts')
+@ForeignKey(() => MlflowUploadEntity, ['upload_id'], ['id'], {
+  name: 'mlflow_upload_parts_upload_fkey',
+  onDelete: 'CASCADE',
+})
+@ForeignKey(() => ArtifactEntity, ['sha256'], ['sha256'], { name: 'mlflow_upload_parts_artifact_fkey' })
+export class MlflowUploadPartEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'mlflow_upload_parts_pkey' })
+  upload_id!: string;
+  @PrimaryColumn('integer', { primaryKeyConstraintName: 'mlflow_upload_parts_pkey' })
+  number!: number;
+  @Column('text')
+  sha256!: string;
 }

@@ -7,7 +7,7 @@ export type Value = string | number | readonly (string | number)[] | null;
 
 /** `metrics.loss`, or `status` alone, whose entity is the attributes. */
 export interface Field {
-  readonly entity: 'attribute' | 'metric' | 'param' | 'tag';
+  readonly entity: 'attribute' | 'metric' | 'param' | 'tag' | 'dataset';
   readonly key: string;
 }
 export interface Comparison {
@@ -33,6 +33,8 @@ const entities: Readonly<Record<string, Field['entity']>> = {
   parameters: 'param',
   tag: 'tag',
   tags: 'tag',
+  dataset: 'dataset',
+  datasets: 'dataset',
 };
 
 const quoted = '`([^`]+)`|"([^"]+)"';
