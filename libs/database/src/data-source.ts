@@ -3,7 +3,6 @@ import { DataSource } from 'typeorm';
 import type { DataSourceOptions } from 'typeorm';
 import { AuditEntryEntity, ClientEntity, SigningKeyEntity } from './entities/client.entity.js';
 import { EndpointEntity, TrafficRevisionEntity, TrafficTargetEntity } from './entities/endpoint.entity.js';
-import { LoggedModelEntity, MlflowFileEntity, MlflowVersionEntity } from './entities/mlflow.entity.js';
 import { ExternalNodeEntity, ExternalReplicaEntity } from './entities/external-node.entity.js';
 import {
   DatasetEntity,
