@@ -140,8 +140,24 @@ describe('deadlines', () => {
     expect(answer).toMatchObject({ status: 504, code: 'DEADLINE_EXCEEDED' });
     expect(performance.now() - start).toBeLessThan(1_000);
     // Sent while the runner is stuck: the next one answers it.
-    const waiting = await Promise.all(Array.from({ length: 3 }, () => node.infer('stuck', size(4))));
-    expect(waiting.map(({ status }) => status)).toEqual([200, 200, 200]);
+    const large = JSON.stringify({ inputs: size(4) }) + ' '.repeat(3_000_000);
+    const waiting = await Promise.all([
+      ...Array.from({ length: 3 }, () => node.infer('stuck', size(4))),
+      node.send('POST', '/v2/models/stuck/infer', { body: large }),
+    ]);
+    expect(waiting.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    expect(runners()).not.toContain(before);
+  });
+
+  it('in the body are kept in mid-run as well', async () => {
+    const config = { warmup: false, instances: 1 };
+    await node.load({ model: 'slow', files: { 'model.onnx': busyModel }, config });
+    const before = runners().at(-1);
+    const start = performance.now();
+    const body = JSON.stringify({ parameters: { timeout: 250_000 }, inputs: size(9_000) });
+    expect(await node.send('POST', '/v2/models/slow/infer', { body })).toMatchObject({ status: 504 });
+    expect(performance.now() - start).toBeLessThan(1_000);
+    expect((await node.infer('slow', size(4))).status).toBe(200);
     expect(runners()).not.toContain(before);
   });
 
@@ -179,6 +195,23 @@ describe('deadlines', () => {
 
   it('of zero are over', async () => {
     expect(await node.infer('other', one, { 'x-sluice-deadline-ms': '0' })).toMatchObject({ status: 504 });
+  });
+});
+
+describe('priority', () => {
+  it('decides who is next: 1 first, none last', async () => {
+    const config = { warmup: false, instances: 1 };
+    await node.load({ model: 'ordered', files: { 'model.onnx': busyModel }, config });
+    const long = node.infer('ordered', size(2_500));
+    await whenComputing(runners().at(-1) ?? 0);
+    const answered: (number | undefined)[] = [];
+    const send = async (priority: number | undefined): Promise<void> => {
+      const body = JSON.stringify({ parameters: priority ? { priority } : {}, inputs: size(700) });
+      expect((await node.send('POST', '/v2/models/ordered/infer', { body })).status).toBe(200);
+      answered.push(priority);
+    };
+    await Promise.all([send(undefined), send(7), send(1), send(2), long]);
+    expect(answered).toEqual([1, 2, 7, undefined]);
   });
 });
 

@@ -38,6 +38,11 @@ export const NodeSettings = z.object({
   SLUICE_NODE_LABELS: labelsSetting.optional(),
   SLUICE_NODE_MAX_BODY_BYTES: bytesSetting.default(64 * 2 ** 20),
   SLUICE_NODE_MAX_INFLATED_BYTES: bytesSetting.default(64 * 2 ** 20),
+  SLUICE_NODE_KEPT_BYTES: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .default(256 * 2 ** 20),
   SLUICE_NODE_MAX_JSON_DEPTH: z.coerce.number().int().min(8).max(1_000).default(100),
   SLUICE_NODE_MAX_TENSOR_ELEMENTS: z.coerce
     .number()
@@ -71,6 +76,8 @@ export interface NodeConfig {
   readonly maxBodyBytes: number;
   /** Of a compressed request, once it is inflated. */
   readonly maxInflatedBytes: number;
+  /** Of the bodies that the front keeps, so that another runner can take requests that a dead one had not begun. */
+  readonly keptBytes: number;
   /** How much one request may ask of the decoders. */
   readonly codec: CodecLimits;
   /** How long a request may take to arrive. */
@@ -105,6 +112,7 @@ export function loadConfig(source?: NodeJS.ProcessEnv): NodeConfig {
     labels: env.SLUICE_NODE_LABELS ?? {},
     maxBodyBytes: env.SLUICE_NODE_MAX_BODY_BYTES,
     maxInflatedBytes: env.SLUICE_NODE_MAX_INFLATED_BYTES,
+    keptBytes: env.SLUICE_NODE_KEPT_BYTES,
     codec: { maxDepth: env.SLUICE_NODE_MAX_JSON_DEPTH, maxElements: env.SLUICE_NODE_MAX_TENSOR_ELEMENTS },
     bodyTimeoutMs: env.SLUICE_NODE_BODY_TIMEOUT_MS,
     serverName: env.SLUICE_NODE_SERVER_NAME,

@@ -20,6 +20,7 @@ import { ReplicaSet } from './agent/replica-set.js';
 import { removeFolder } from './agent/version-folder.js';
 import type { NodeConfig } from './config.js';
 import { GatewayAuth } from './serving/gateway-auth.js';
+import { KeptBytes } from './serving/kept-bytes.js';
 import { createFront } from './serving/http-server.js';
 
 export interface Node {
@@ -146,6 +147,7 @@ class RunningNode implements Node {
         hardLimitMs: config.hardLimitMs,
         runnerMaxBytes: config.runnerMaxBytes,
       },
+      kept: new KeptBytes(config.keptBytes),
       codec: config.codec,
       cores: config.cores,
       memoryBytes: config.memoryBytes,

@@ -10,15 +10,18 @@ export interface Allotment {
   readonly intraOpThreads: number;
 }
 
-/** Two processes keep the cores busy while one of them decodes or encodes; more would only multiply the memory. */
-const usualInstances = 2;
+/** One inference gains little from more threads than these; what cores are left serve another one beside it. */
+const usefulThreads = 4;
+
+/** Two processes keep a few cores busy while one of them decodes or encodes; more would only multiply the memory. */
+const usualInstances = (cores: number): number => Math.max(2, Math.ceil(cores / usefulThreads));
 
 /** What the config leaves open comes from the cores, so that instances × threads ≤ cores where the config allows it. */
 export function allot(
   { instances, intra_op_threads: threads }: Pick<VersionConfig, 'instances' | 'intra_op_threads'>,
   cores: number,
 ): Allotment {
-  const count = instances ?? Math.max(1, Math.min(usualInstances, Math.floor(cores / (threads ?? 1))));
+  const count = instances ?? Math.max(1, Math.min(usualInstances(cores), Math.floor(cores / (threads ?? 1))));
   const share = Math.max(1, Math.floor(cores / count));
   return { instances: count, intraOpThreads: Math.min(threads ?? share, share) };
 }

@@ -17,6 +17,7 @@ import type { LoadedMessage } from '../runner/messages.js';
 import type { ServedVersion } from '../serving/model-table.js';
 import { RunnerPool } from '../serving/runner-pool.js';
 import type { CrewLimits } from '../serving/crew.js';
+import type { KeptBytes } from '../serving/kept-bytes.js';
 import { LoadError } from '../serving/runner-process.js';
 import type { ArtifactCache } from './artifact-cache.js';
 import { backoffMs, pause } from './backoff.js';
@@ -30,6 +31,8 @@ export interface ReplicaContext {
   /** Folder that holds one folder per replica. */
   readonly versionsFolder: string;
   readonly limits: CrewLimits;
+  /** For the bodies of requests that another runner may have to take. */
+  readonly kept: KeptBytes;
   /** What the decoders of its runners take. */
   readonly codec: CodecLimits;
   readonly cores: number;

@@ -15,6 +15,7 @@ import {
   toRunner,
 } from './messages.js';
 import type { LoadFailedMessage, LoadMessage, LoadedMessage, MemoryMessage } from './messages.js';
+import { machineMs } from './machine-clock.js';
 import { cleanReason } from './reason.js';
 import { RequestQueue } from './request-queue.js';
 import type { QueueOptions } from './request-queue.js';
@@ -71,7 +72,7 @@ function queueOptions(message: LoadMessage, { profile }: LoadedMessage): QueueOp
 async function load(message: LoadMessage): Promise<void> {
   try {
     const { engine, loaded } = await loadMeasured(message, tellOpened);
-    queue = new RequestQueue(engine, queueOptions(message, loaded), writer, () => performance.now());
+    queue = new RequestQueue(engine, queueOptions(message, loaded), writer, machineMs);
     writer.send(0, fromRunner.loaded, encodeMessage(loaded));
     memoryToldMs = -memoryEveryMs;
     tellMemory();

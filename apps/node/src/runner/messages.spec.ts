@@ -13,11 +13,17 @@ import {
 const u32 = fc.nat({ max: 0xffff_ffff });
 /** The largest value stands for "absent". */
 const headerLength = fc.option(fc.nat({ max: 0xffff_fffe }), { nil: undefined });
+const submittedMs = fc.double({ noNaN: true });
 const us = fc.float({ min: 0, noNaN: true });
 
 describe('the heads of frames', () => {
   it('of requests come back as they were written', () => {
-    const heads = fc.record({ timeoutMs: u32, protocol: fc.constantFrom(...protocols), headerLength });
+    const heads = fc.record({
+      submittedMs,
+      timeoutMs: u32,
+      protocol: fc.constantFrom(...protocols),
+      headerLength,
+    });
     fc.assert(
       fc.property(heads, fc.uint8Array({ maxLength: 8 }), (head, body) => {
         const bytes = encodeInferHead(head);
@@ -29,7 +35,8 @@ describe('the heads of frames', () => {
 
   it('round a time up, never below zero and never beyond their 32 bits', () => {
     const timeoutMs = (ms: number): number =>
-      decodeInferHead(encodeInferHead({ timeoutMs: ms, protocol: 'oip', headerLength: 0 })).timeoutMs;
+      decodeInferHead(encodeInferHead({ submittedMs: 0, timeoutMs: ms, protocol: 'oip', headerLength: 0 }))
+        .timeoutMs;
     expect([0.2, -3, 2 ** 40].map(timeoutMs)).toEqual([1, 0, 0xffff_ffff]);
   });
 

@@ -31,6 +31,8 @@ export const fromRunner = {
   opened: 6,
   /** JSON {@link MemoryMessage}. */
   memory: 7,
+  /** f64: milliseconds from its submission that a request turned out to have, fewer than its head says. */
+  timeout: 8,
 } as const;
 
 export interface LoadMessage {
@@ -71,31 +73,42 @@ export interface MemoryMessage {
 export const protocols: readonly Protocol[] = ['oip', 'predict', 'classify', 'regress'];
 
 export interface InferHead {
+  /** By the machine's clock: how long a request has waited counts also where its runner could not read it. */
+  readonly submittedMs: number;
   readonly timeoutMs: number;
   readonly protocol: Protocol;
   readonly headerLength: number | undefined;
 }
 
-export const inferHeadBytes = 12;
+export const inferHeadBytes = 20;
 const absent = 0xffff_ffff;
 
-/** u32 timeoutMs, u8 protocol, 3 bytes 0, u32 headerLength. */
-export function encodeInferHead({ timeoutMs, protocol, headerLength }: InferHead): Buffer {
+/** u32 timeoutMs, u8 protocol, 3 bytes 0, u32 headerLength, f64 submittedMs. */
+export function encodeInferHead({ submittedMs, timeoutMs, protocol, headerLength }: InferHead): Buffer {
   const head = Buffer.allocUnsafe(inferHeadBytes);
   head.writeUInt32LE(Math.min(absent, Math.max(0, Math.ceil(timeoutMs))), 0);
   head.writeUInt32LE(protocols.indexOf(protocol), 4);
   head.writeUInt32LE(headerLength ?? absent, 8);
+  head.writeDoubleLE(submittedMs, 12);
   return head;
 }
 
 export function decodeInferHead(payload: Buffer): InferHead {
   const headerLength = payload.readUInt32LE(8);
   return {
+    submittedMs: payload.readDoubleLE(12),
     timeoutMs: payload.readUInt32LE(0),
     protocol: protocols[payload.readUInt8(4)] ?? 'oip',
     headerLength: headerLength === absent ? undefined : headerLength,
   };
 }
+
+export function encodeTimeout(timeoutMs: number): Buffer {
+  const bytes = Buffer.allocUnsafe(8);
+  bytes.writeDoubleLE(timeoutMs, 0);
+  return bytes;
+}
+export const decodeTimeout = (payload: Buffer): number => payload.readDoubleLE(0);
 
 export interface ResultHead {
   readonly headerLength: number | undefined;

@@ -80,7 +80,12 @@ class Bench {
   }
 
   add(request: Request): void {
-    const head = { timeoutMs: request.timeoutMs ?? 1_000, protocol: 'oip', headerLength: undefined } as const;
+    const head = {
+      submittedMs: 0,
+      timeoutMs: request.timeoutMs ?? 1_000,
+      protocol: 'oip',
+      headerLength: undefined,
+    } as const;
     this.queue.add((this.added += 1), bodyOf(request), head);
   }
 

@@ -1,17 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import type { Signature } from '#contracts/tensors';
 import type { Tensor } from '#inference/tensor';
-import { decodeResultHead, fromRunner } from './messages.js';
+import { decodeResultHead, decodeTimeout, fromRunner } from './messages.js';
 import { RequestQueue, failureOf } from './request-queue.js';
 
 const signature: Signature = {
   inputs: [{ name: 'x', datatype: 'FP32', shape: [-1] }],
   outputs: [{ name: 'y', datatype: 'FP32', shape: [-1] }],
 };
-const body = (value: number): Buffer =>
-  Buffer.from(JSON.stringify({ inputs: [{ name: 'x', datatype: 'FP32', shape: [1], data: [value] }] }));
+const body = (value: number, parameters = {}): Buffer =>
+  Buffer.from(
+    JSON.stringify({ parameters, inputs: [{ name: 'x', datatype: 'FP32', shape: [1], data: [value] }] }),
+  );
 
-const head = { timeoutMs: 100, protocol: 'oip', headerLength: undefined } as const;
+const head = { submittedMs: 0, timeoutMs: 100, protocol: 'oip', headerLength: undefined } as const;
 
 /** A queue over a model whose runs end when the test says. */
 function setUp() {
@@ -106,6 +108,23 @@ describe('the runner’s queue', () => {
     await turn();
     expect(sent.at(-1)).toMatchObject({ id: 2, kind: fromRunner.skipped });
     expect(runs).toHaveLength(1);
+  });
+
+  it('counts a time-out from the submission, and tells a shorter one of the body at once', async () => {
+    const { queue, sent, runs, clock, turn } = setUp();
+    clock.nowMs = 40;
+    queue.add(1, body(1, { timeout: 30_000 }), head);
+    queue.add(2, body(2, { timeout: 60_000 }), head);
+    queue.add(3, body(3, { timeout: 200_000 }), { ...head, submittedMs: 10 });
+    await turn();
+    const told = sent.filter(({ kind }) => kind === fromRunner.timeout);
+    expect(told.map(({ id, payload }) => [id, decodeTimeout(payload)])).toEqual([[1, 30], [2, 60]]); // prettier-ignore
+    expect(sent).toContainEqual(expect.objectContaining({ id: 1, kind: fromRunner.skipped }));
+    expect(runs).toHaveLength(1);
+    clock.nowMs = 111;
+    runs[0]?.finish();
+    await turn();
+    expect(sent.at(-1)).toMatchObject({ id: 3, kind: fromRunner.skipped });
   });
 
   it('answers a bad body and goes on', async () => {

@@ -15,7 +15,7 @@ import type { CodecLimits } from '#inference/limits';
 import type { Batching, Signature } from '#contracts/tensors';
 import type { Tensor } from '#inference/tensor';
 import { execute } from './execute.js';
-import { encodeMessage, encodeResultHead, fromRunner } from './messages.js';
+import { encodeMessage, encodeResultHead, encodeTimeout, fromRunner } from './messages.js';
 import type { FailureMessage, InferHead } from './messages.js';
 import { cleanReason } from './reason.js';
 import { timed } from './timed.js';
@@ -89,7 +89,7 @@ export class RequestQueue {
   }
 
   add(id: number, body: Buffer, head: InferHead): void {
-    this.arrived.set(id, { id, body, head, arrivedMs: this.nowMs() });
+    this.arrived.set(id, { id, body, head, arrivedMs: head.submittedMs });
     this.wake();
     if (this.pumping) return;
     this.pumping = true;
@@ -125,7 +125,11 @@ export class RequestQueue {
     if (deadlineMs < start) return this.sink.send(id, fromRunner.skipped, nothing);
     try {
       const request = this.decode(head.protocol, body, head.headerLength);
-      if (request.timeoutUs) deadlineMs = Math.min(deadlineMs, arrivedMs + request.timeoutUs / 1_000);
+      const timeoutMs = request.timeoutUs ? request.timeoutUs / 1_000 : Infinity;
+      if (timeoutMs < head.timeoutMs) {
+        deadlineMs = arrivedMs + timeoutMs;
+        this.tellTimeout(id, timeoutMs);
+      }
       const commonRows = this.options.batching.enabled ? rowsOf(request.inputs) : undefined;
       const key = commonRows === undefined ? undefined : groupKey(request.inputs, request.outputs);
       const rows = commonRows ?? 1;
@@ -143,6 +147,12 @@ export class RequestQueue {
     } catch (error) {
       this.fail(id, failureOf(error));
     }
+  }
+
+  /** At once, as the execution that follows may take longer than that. */
+  private tellTimeout(id: number, timeoutMs: number): void {
+    this.sink.send(id, fromRunner.timeout, encodeTimeout(timeoutMs));
+    this.sink.flush();
   }
 
   /** How many rows of each kind wait. */

@@ -83,6 +83,23 @@ describe('the jobs inside a runner', () => {
     expect(left).toEqual([1]);
   });
 
+  it('are answered sooner when their body turns out to say so, never later', () => {
+    const { jobs, add, left, outcomes } = inside();
+    add(1, 5_000);
+    vi.advanceTimersByTime(30);
+    jobs.shorten(1, 9_000);
+    jobs.shorten(1, 50);
+    jobs.shorten(2, 50);
+    vi.advanceTimersByTime(19);
+    expect(outcomes.size).toBe(0);
+    vi.advanceTimersByTime(1);
+    expect(outcomes.get(1)).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    expect(left).toEqual([1]);
+    jobs.shorten(1, 10);
+    vi.advanceTimersByTime(10_000);
+    expect(left).toEqual([1]);
+  });
+
   it('do not make a runner stuck by waiting behind a longer one', () => {
     const { jobs, add, onStuck } = inside();
     add(1, 20_000);

@@ -65,6 +65,11 @@ export class PendingJobs {
     return entry;
   }
 
+  /** The job has only so long from its submission, as its body says. */
+  shorten(id: number, timeoutMs: number): void {
+    this.jobs.get(id)?.shorten(timeoutMs, this.options.nowMs());
+  }
+
   settle(id: number, outcome: Outcome): void {
     const entry = this.jobs.get(id);
     if (!entry) return;
@@ -123,9 +128,9 @@ export class PendingJobs {
 
 class PendingJob implements Ticket, Inside {
   isWaitedFor = true;
-  readonly deadlineMs: number;
+  deadlineMs: number;
   private readonly report: (outcome: Outcome) => void;
-  private readonly timer: NodeJS.Timeout;
+  private timer: NodeJS.Timeout;
 
   // Keeps no hold of the body: it may be large, and the runner has it.
   constructor(
@@ -143,6 +148,13 @@ class PendingJob implements Ticket, Inside {
     if (!this.isWaitedFor) return;
     this.isWaitedFor = false;
     this.report(outcome);
+  }
+
+  shorten(timeoutMs: number, nowMs: number): void {
+    if (!this.isWaitedFor) return;
+    this.deadlineMs = Math.min(this.deadlineMs, this.submittedMs + timeoutMs);
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.expire(), Math.max(0, this.deadlineMs - nowMs));
   }
 
   abandon(): void {

@@ -1,4 +1,5 @@
 /** A pool's view of its jobs: counted until somebody settles or abandons them, and held while no runner can take them. */
+import type { KeptBytes } from './kept-bytes.js';
 import { late, unbegun } from './outcome.js';
 import type { Job, Outcome, Ticket } from './outcome.js';
 
@@ -6,10 +7,9 @@ import type { Job, Outcome, Ticket } from './outcome.js';
 interface Pool {
   leave(): void;
   place(entry: PooledJob, job: Job): void;
+  /** Bodies are kept for another runner as far as this allows; the callers of the others may send them again. */
+  readonly kept: KeptBytes;
 }
-
-/** Bodies up to this are kept for another runner; the callers of larger ones may send them again. */
-const keptBytes = 2 ** 20;
 
 const bytesOf = ({ body }: Job): number => body.reduce((sum, { length }) => sum + length, 0);
 
@@ -19,7 +19,8 @@ export class PooledJob implements Ticket {
   private isOver = false;
   private readonly deadlineMs: number;
   private readonly report: Job['settle'];
-  /** The job as runners get it, unless it is too large to be kept. */
+  private readonly bytes: number;
+  /** The job as runners get it, where there is room to keep it. */
   private readonly kept: Job | undefined;
 
   constructor(
@@ -28,7 +29,8 @@ export class PooledJob implements Ticket {
   ) {
     this.deadlineMs = performance.now() + job.timeoutMs;
     this.report = job.settle;
-    if (bytesOf(job) <= keptBytes) this.kept = { ...job, settle: this.settle };
+    this.bytes = bytesOf(job);
+    if (pool.kept.take(this.bytes)) this.kept = { ...job, settle: this.settle };
   }
 
   readonly settle = (outcome: Outcome): void => {
@@ -38,16 +40,20 @@ export class PooledJob implements Ticket {
       this.pool.place(this, { ...this.kept, timeoutMs });
       return;
     }
-    this.isOver = true;
-    this.pool.leave();
+    this.end();
     this.report(outcome);
   };
 
   abandon(): void {
     if (this.isOver) return;
-    this.isOver = true;
-    this.pool.leave();
+    this.end();
     this.ticket?.abandon();
+  }
+
+  private end(): void {
+    this.isOver = true;
+    if (this.kept) this.pool.kept.giveBack(this.bytes);
+    this.pool.leave();
   }
 }
 

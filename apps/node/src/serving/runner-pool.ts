@@ -7,6 +7,7 @@ import type { LoadedMessage } from '../runner/messages.js';
 import { refusalOf } from './admission.js';
 import { Crew } from './crew.js';
 import type { CrewOptions } from './crew.js';
+import type { KeptBytes } from './kept-bytes.js';
 import { crashed, failure } from './outcome.js';
 import type { Failure, Job, Outcome, Ticket } from './outcome.js';
 import { HeldJob, PooledJob } from './pooled-job.js';
@@ -21,6 +22,8 @@ export interface PoolOptions extends Omit<CrewOptions, 'onRunner' | 'onHopeless'
   readonly onResidency: (isResident: boolean) => void;
   /** No caller waits any more. */
   readonly onIdle: () => void;
+  /** Shared by all versions of the node. */
+  readonly kept: KeptBytes;
   /** Resolves when the node has room for so much; what it returns is called when the memory is taken and measured. */
   readonly makeRoom: (bytes: number) => Promise<() => void>;
 }
@@ -62,6 +65,10 @@ export class RunnerPool {
   /** Jobs whose caller still waits. */
   get inFlight(): number {
     return this.live;
+  }
+
+  get kept(): KeptBytes {
+    return this.options.kept;
   }
 
   get pids(): number[] {

@@ -13,9 +13,11 @@ import { inheritedEnv } from '#platform/env';
 import { packageRoot } from '#platform/program';
 import { FrameReader, FrameWriter } from '../runner/frames.js';
 import type { Frame } from '../runner/frames.js';
+import { machineMs } from '../runner/machine-clock.js';
 import {
   decodeMessage,
   decodeResultHead,
+  decodeTimeout,
   encodeInferHead,
   encodeMessage,
   fromRunner,
@@ -173,7 +175,9 @@ export class RunnerProcess {
     const id = this.nextId;
     this.nextId = id === 0xffff_ffff ? 1 : id + 1;
     const ticket = this.pending.add(id, job);
-    this.writer.send(id, toRunner.infer, encodeInferHead(job), ...job.body);
+    const { timeoutMs, protocol, headerLength } = job;
+    const head = encodeInferHead({ submittedMs: machineMs(), timeoutMs, protocol, headerLength });
+    this.writer.send(id, toRunner.infer, head, ...job.body);
     return ticket;
   }
 
@@ -222,6 +226,7 @@ export class RunnerProcess {
       this.pending.settle(id, { kind: 'failure', ...(decodeMessage(payload) as FailureMessage) });
     else if (kind === fromRunner.opened) this.hasOpened = true;
     else if (kind === fromRunner.skipped) this.pending.settle(id, late);
+    else if (kind === fromRunner.timeout) this.pending.shorten(id, decodeTimeout(payload));
     else if (kind === fromRunner.memory) this.heldBytes = (decodeMessage(payload) as MemoryMessage).rss_bytes;
     else if (kind === fromRunner.loaded)
       this.onLoad?.({ kind: 'loaded', message: decodeMessage(payload) as LoadedMessage });
