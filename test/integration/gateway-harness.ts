@@ -310,6 +310,7 @@ export async function startTestGateway(
       SLUICE_GATEWAY_DATA_DIR: await makeFolder(),
       SLUICE_GATEWAY_ACCESS_LOG_SHARE: 0,
       SLUICE_GATEWAY_LEAVE_GRACE_MS: 0,
+      SLUICE_GATEWAY_FAST_LANE: process.env['TEST_FAST_LANE'] === 'false' ? 'false' : 'true',
       SLUICE_LOG_LEVEL: 'silent',
       ...settings,
     }),

@@ -1,4 +1,4 @@
-/** The hazards of proxying, each on both ways through the gateway, with raw TCP on either side. */
+/** The hazards of proxying, each on every way through the gateway, with raw TCP on either side. */
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-/** The two ways through the gateway, in one shape: what is proxied must meet the same hazards on both. */
+/** The ways through the gateway, in one shape: what is proxied must meet the same hazards on each. */
 import type { Socket } from 'node:net';
 import type { Gateway } from '../../apps/gateway/src/gateway.js';
 import {
@@ -11,7 +11,7 @@ import {
 } from './gateway-harness.js';
 import { RawUpstream } from './raw-upstream.js';
 
-export const wayNames = ['inference', 'pass-through'] as const;
+export const wayNames = ['inference', 'inference without the fast lane', 'pass-through'] as const;
 export type WayName = (typeof wayNames)[number];
 
 export interface Way {
@@ -38,7 +38,10 @@ export async function openWay(name: WayName, settings: Settings = {}): Promise<W
     return true;
   };
   const upstream = await RawUpstream.start(own);
-  const gateway = await startTestGateway(isPassthrough ? upstream.url : registry.url, settings);
+  const gateway = await startTestGateway(isPassthrough ? upstream.url : registry.url, {
+    SLUICE_GATEWAY_FAST_LANE: name === 'inference without the fast lane' ? 'false' : 'true',
+    ...settings,
+  });
   const versions = isPassthrough ? {} : { 1: [upstream.replica] };
   await publish(registry, gateway, makeSnapshot({ keys: registry.keys, versions, timeoutMs: 30_000 }));
   const bearer = await makeToken(registry.keys);

@@ -47,6 +47,7 @@ export const GatewaySettings = z.object({
   SLUICE_GATEWAY_MAX_WAITING: z.coerce.number().int().min(0).max(100_000).default(256),
   SLUICE_GATEWAY_MAX_WAIT_MS: milliseconds.default(1_000),
   SLUICE_GATEWAY_ADAPTIVE_LIMIT: booleanSetting.default(false),
+  SLUICE_GATEWAY_FAST_LANE: booleanSetting.default(true),
   SLUICE_GATEWAY_HEADERS_TIMEOUT_MS: milliseconds.default(10_000),
   SLUICE_GATEWAY_BODY_TIMEOUT_MS: milliseconds.default(60_000),
   SLUICE_GATEWAY_TRUSTED_PROXIES: listOf(parseTrustList).prefault(''),
@@ -92,5 +93,6 @@ export const listenSettings = (settings: GatewaySettings, tls: PublicTls | undef
   host: settings.SLUICE_GATEWAY_HOST,
   port: settings.SLUICE_GATEWAY_PORT,
   headersTimeoutMs: settings.SLUICE_GATEWAY_HEADERS_TIMEOUT_MS,
+  hasFastLane: settings.SLUICE_GATEWAY_FAST_LANE,
   trustedProxies: settings.SLUICE_GATEWAY_TRUSTED_PROXIES,
 });

@@ -8,6 +8,8 @@ import type { PublicTls } from '../public-tls.js';
 import type { Core } from './core.js';
 import { refusal } from './errors.js';
 import { Exchange } from './exchange.js';
+import { openFastLane } from './fast-lane/lane.js';
+import type { FastLane } from './fast-lane/lane.js';
 import { HttpRequest } from './http-lane.js';
 import { createPassthrough } from './passthrough.js';
 import type { Passthrough } from './passthrough.js';
@@ -69,9 +71,17 @@ function requestHandler(
   };
 }
 
+/** Longer than those in front keep an idle connection, so that theirs closes first. */
+const keepAliveMs = 65_000;
+const sweepEveryMs = (headersTimeoutMs: number): number => Math.min(5_000, headersTimeoutMs);
 const drainStepMs = 50;
 
-async function drain(core: Core, server: Server, passthrough: Passthrough): Promise<void> {
+async function drain(
+  core: Core,
+  server: Server,
+  fast: FastLane | undefined,
+  passthrough: Passthrough,
+): Promise<void> {
   core.draining = true;
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   // A tunnel has no end of its own to wait for.
@@ -79,9 +89,12 @@ async function drain(core: Core, server: Server, passthrough: Passthrough): Prom
   const ended = closed.then(() => true);
   for (let quiet = 0; !(await Promise.race([ended, sleep(drainStepMs, false)]));) {
     server.closeIdleConnections();
+    fast?.closeIdle();
     // A connection that never sent anything does not count as idle.
     quiet = core.inFlight === 0 ? quiet + 1 : 0;
-    if (quiet >= 3) server.closeAllConnections();
+    if (quiet < 3) continue;
+    server.closeAllConnections();
+    fast?.close();
   }
   await core.upstreams.destroy();
 }
@@ -93,23 +106,35 @@ export interface ListenSettings {
   readonly headersTimeoutMs: number;
   /** Undefined: plain HTTP. */
   readonly tls: PublicTls | undefined;
+  /** Whether plain requests to endpoints go past node:http. */
+  readonly hasFastLane: boolean;
   /** Whose X-Forwarded fields are believed. */
   readonly trustedProxies: BlockList;
 }
 
 function open({ headersTimeoutMs, tls }: ListenSettings): Server {
   const options: ServerOptions = {
-    keepAliveTimeout: 65_000,
+    keepAliveTimeout: keepAliveMs,
     headersTimeout: headersTimeoutMs,
     // Uploads may take hours; the inference path has its own deadline.
     requestTimeout: 0,
-    connectionsCheckingInterval: Math.min(5_000, headersTimeoutMs),
+    connectionsCheckingInterval: sweepEveryMs(headersTimeoutMs),
     noDelay: true,
   };
   if (!tls) return createServer(options);
   const server = createTlsServer({ ...options, ...tls.options, handshakeTimeout: headersTimeoutMs });
   tls.follow(server);
   return server;
+}
+
+function openFast(core: Core, server: Server, { headersTimeoutMs }: ListenSettings): FastLane {
+  const { holdBytes } = core.settings;
+  const settings = { headersTimeoutMs, keepAliveMs, sweepEveryMs: sweepEveryMs(headersTimeoutMs), holdBytes };
+  return openFastLane(server, settings, (request, response, route) => {
+    const exchange = new Exchange(request, response, route);
+    track(core, exchange);
+    serve(core, exchange);
+  });
 }
 
 /** Starts listening. */
@@ -122,6 +147,7 @@ export async function listen(core: Core, settings: ListenSettings): Promise<Data
   // Node drops silently what exceeds its count, the framing fields too. The size of the head is the bound (16 KiB).
   server.maxHeadersCount = 0;
   takeUpgrades(server, passthrough);
+  const fast = settings.hasFastLane ? openFast(core, server, settings) : undefined;
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => handle(req, res, true));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -131,6 +157,6 @@ export async function listen(core: Core, settings: ListenSettings): Promise<Data
   const shown = family === 'IPv6' ? `[${address}]` : address;
   return {
     url: `${tls ? 'https' : 'http'}://${shown}:${bound}`,
-    drain: () => drain(core, server, passthrough),
+    drain: () => drain(core, server, fast, passthrough),
   };
 }
