@@ -198,7 +198,9 @@ describe('the admin server', () => {
     });
     await until(() => gateway.core.inFlight === 0, 'counted');
     const metrics = await (await read(url, '/metrics', admin)).text();
-    expect(metrics).toContain('sluice_gateway_requests_total{endpoint="iris",version="1",code="OK"} 1');
+    expect(metrics).toContain(
+      'sluice_gateway_requests_total{endpoint="iris",version="1",team="",code="OK"} 1',
+    );
     expect(metrics).toContain('sluice_gateway_request_duration_seconds_count{endpoint="iris"} 1');
     expect(metrics).toContain('sluice_gateway_request_duration_seconds_bucket{endpoint="iris",le="+Inf"} 1');
     expect(metrics).toContain('sluice_gateway_snapshot_revision 1');

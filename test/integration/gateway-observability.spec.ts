@@ -1,8 +1,10 @@
 /** What operators see of a gateway's traffic: metrics by client and stage, and the access log. */
 import { readFile } from 'node:fs/promises';
+import type { IncomingHttpHeaders } from 'node:http';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { parseTraceparent } from '#platform/trace-context';
 import type { Gateway } from '../../apps/gateway/src/gateway.js';
 import {
   TestNode,
@@ -48,7 +50,7 @@ async function infer(
   client: string,
   headers: Record<string, string> = {},
 ): Promise<number> {
-  const token = await makeToken(registry.keys, { client });
+  const token = await makeToken(registry.keys, { client, claims: { team: `team of ${client}` } });
   const response = await fetch(`${gateway.url}/v2/models/iris/infer`, {
     method: 'POST',
     body: '{}',
@@ -68,7 +70,48 @@ async function linesAfterClose(gateway: Gateway): Promise<z.infer<typeof Line>[]
     .map((line) => Line.parse(JSON.parse(line)));
 }
 
+/** What the gateway said about the trace to whoever it asked, and what it said to be its request's id. */
+const passedOn = (headers: IncomingHttpHeaders) => ({
+  trace: parseTraceparent(headers['traceparent']),
+  state: headers['tracestate'],
+  requestId: headers['x-request-id'],
+});
+
+describe('request id and trace', () => {
+  const traceparent = `00-${traceId}-b7ad6b7169203331-01`;
+
+  it.each(['/v2/models/iris/infer', '/api/v1/models'])('go on to whoever answers: %s', async (path) => {
+    const atRegistry: IncomingHttpHeaders[] = [];
+    registry.other = (req, res) => {
+      atRegistry.push(req.headers);
+      res.end('{}');
+    };
+    const gateway = await start(0);
+    const token = await makeToken(registry.keys);
+    const ask = async (headers: Record<string, string>) => {
+      const response = await fetch(gateway.url + path, {
+        method: 'POST',
+        body: '{}',
+        headers: { authorization: `Bearer ${token}`, ...headers },
+      });
+      await response.arrayBuffer();
+      return passedOn(node.seen.at(-1)?.headers ?? atRegistry.at(-1) ?? {});
+    };
+    const inTrace = await ask({ 'x-request-id': 'mine', traceparent, tracestate: 'a=b' });
+    expect(inTrace).toMatchObject({ trace: { traceId, isSampled: true }, state: 'a=b', requestId: 'mine' });
+    expect(inTrace.trace?.parentId).not.toBe('b7ad6b7169203331');
+    for (const headers of [{}, { traceparent: `${traceparent}!`, tracestate: 'a=b', 'x-request-id': '"' }]) {
+      const begun = await ask(headers);
+      expect(begun.state).toBeUndefined();
+      expect(begun.trace?.isSampled).toBe(false);
+      expect(begun.trace?.traceId).not.toBe(traceId);
+      expect(begun.requestId).toMatch(/^[0-9a-f-]{36}$/);
+    }
+  });
+});
+
 it('one line tells who asked, what answered and how long each part took', async () => {
+  node.respond = (_req, res) => res.writeHead(200, { 'x-sluice-timing': '1500,4000' }).end('{"a":1}');
   const gateway = await start(1);
   const traceparent = `00-${traceId}-b7ad6b7169203331-01`;
   expect(await infer(gateway, 'shop', { 'x-request-id': 'mine', traceparent })).toBe(200);
@@ -80,6 +123,11 @@ it('one line tells who asked, what answered and how long each part took', async 
     request_id: 'mine',
     trace_id: traceId,
     client: 'shop',
+    team: 'team of shop',
+    request_bytes: 2,
+    response_bytes: 7,
+    queue_ms: 1.5,
+    compute_ms: 4,
     endpoint: 'iris',
     operation: 'infer',
     version: 1,
@@ -102,11 +150,12 @@ it('a share too small for any request still shows the failures of gateway and no
   ]);
 });
 
-it('metrics split requests by client, and time by where it went', async () => {
+it('metrics split requests by client and team, and time by where it went', async () => {
+  node.respond = (_req, res) => res.writeHead(200, { 'x-sluice-timing': '1500,4000' }).end('{}');
   const gateway = await start(0);
   await infer(gateway, 'shop');
   await infer(gateway, 'shop');
-  node.respond = (_req, res) => res.writeHead(400).end();
+  node.respond = (_req, res) => res.writeHead(400, { 'x-sluice-timing': '1,-2' }).end();
   await infer(gateway, 'lab');
   const admin = await makeToken(registry.keys, { scope: 'admin' });
   const response = await fetch(`${gateway.adminUrl}/metrics`, {
@@ -116,10 +165,19 @@ it('metrics split requests by client, and time by where it went', async () => {
   for (const row of [
     'sluice_gateway_client_requests_total{client="shop",code="OK"} 2',
     'sluice_gateway_client_requests_total{client="lab",code="UPSTREAM_4XX"} 1',
+    'sluice_gateway_requests_total{endpoint="iris",version="1",team="team of shop",code="OK"} 2',
+    'sluice_gateway_requests_total{endpoint="iris",version="1",team="team of lab",code="UPSTREAM_4XX"} 1',
+    'sluice_gateway_queue_seconds_sum{endpoint="iris"} 0.003',
+    'sluice_gateway_compute_seconds_sum{endpoint="iris"} 0.008',
+    'sluice_gateway_compute_seconds_count{endpoint="iris"} 2',
+    'sluice_gateway_retries_total 0',
+    'sluice_gateway_ejections_total 0',
+    'sluice_gateway_quota_ledger_reachable 1',
     'sluice_gateway_before_node_seconds_count{endpoint="iris"} 3',
     'sluice_gateway_node_seconds_count{endpoint="iris"} 3',
     'sluice_gateway_access_log_dropped_total 0',
   ])
     expect(metrics).toContain(row);
-  expect(metrics).toMatch(/^nodejs_eventloop_lag_seconds /m);
+  expect(metrics).toMatch(/^nodejs_eventloop_lag_p99_seconds /m);
+  expect(metrics).toMatch(/^sluice_gateway_snapshot_age_seconds \d/m);
 });

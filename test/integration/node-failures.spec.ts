@@ -6,12 +6,15 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { packageRoot } from '#platform/program';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { pino } from 'pino';
 import { identityModel, onnxModel } from '../support/onnx-model.js';
 import { NodeUnderTest } from '../support/node.js';
 import type { Answer, JsonTensor } from '../support/node.js';
 import { busyModel, cpuSeconds, runners, size, whenComputing } from '../support/runners.js';
 
 let node: NodeUnderTest;
+const logged: Record<string, unknown>[] = [];
+const logger = pino({ level: 'warn' }, { write: (line) => void logged.push(JSON.parse(line) as never) });
 const iris = readFileSync(join(packageRoot, 'apps/standalone/samples/iris-v1.onnx'));
 
 const one: JsonTensor[] = [{ name: 'x', datatype: 'FP32', shape: [1], data: [1] }];
@@ -20,7 +23,7 @@ const whenInFlight = (jobs: number): Promise<unknown> =>
   vi.waitUntil(() => node.inFlight === jobs, { timeout: 10_000, interval: 2 });
 
 beforeAll(async () => {
-  node = await NodeUnderTest.start({ SLUICE_NODE_HARD_LIMIT_MS: '300' });
+  node = await NodeUnderTest.start({ SLUICE_NODE_HARD_LIMIT_MS: '300' }, logger);
   await node.load({ model: 'other', files: { 'model.onnx': identityModel('FP32') } });
 });
 afterAll(() => node.close());
@@ -98,7 +101,9 @@ describe('a runner that dies', () => {
     await node.load({ model: 'mortal', files: { 'model.onnx': busyModel }, config: { instances: 1 } });
     const pid = runners().at(-1) ?? 0;
     expect((await node.infer('mortal', size(4))).status).toBe(200);
-    const running = node.infer('mortal', size(3_000));
+    const traceId = '0af7651916cd43dd8448eb211c80319c';
+    const names = { 'x-request-id': 'the-victim', traceparent: `00-${traceId}-b7ad6b7169203331-01` };
+    const running = node.infer('mortal', size(3_000), names);
     await whenComputing(pid);
     process.kill(pid, 'SIGKILL');
     const others = Array.from({ length: 20 }, () => node.infer('other', one));
@@ -106,6 +111,12 @@ describe('a runner that dies', () => {
     // Sent while no runner lives: waits for the next one.
     expect((await node.infer('mortal', size(4))).status).toBe(200);
     for (const answer of await Promise.all(others)) expect(answer.status).toBe(200);
+    expect(logged).toContainEqual(
+      expect.objectContaining({ msg: 'a runner died', model: 'mortal', pid, request_ids: ['the-victim'] }),
+    );
+    expect(logged).toContainEqual(
+      expect.objectContaining({ request_id: 'the-victim', trace_id: traceId, code: 'RUNNER_CRASHED' }),
+    );
   });
 
   it('again and again makes the replica FAILED, and it comes back when the runner does', async () => {

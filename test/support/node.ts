@@ -34,7 +34,10 @@ export class NodeUnderTest {
     private node: Node,
   ) {}
 
-  static async start(settings: Record<string, string> = {}): Promise<NodeUnderTest> {
+  static async start(
+    settings: Record<string, string> = {},
+    logger = createLogger('node', 'silent'),
+  ): Promise<NodeUnderTest> {
     const registry = new NodeRegistry();
     await registry.start();
     const folder = await mkdtemp(join(tmpdir(), 'sluice-node-'));
@@ -49,7 +52,7 @@ export class NodeUnderTest {
       SLUICE_LOG_LEVEL: 'silent',
       ...settings,
     };
-    const node = await startNode(loadConfig(all), createLogger('node', 'silent'));
+    const node = await startNode(loadConfig(all), logger);
     await node.registered;
     return new NodeUnderTest(registry, folder, all, await registry.token('gateway'), node);
   }

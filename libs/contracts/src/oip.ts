@@ -57,4 +57,6 @@ export const sluiceHeaders = {
   version: 'x-sluice-version',
   deadlineMs: 'x-sluice-deadline-ms',
   node: 'x-sluice-node',
+  /** From node to gateway: microseconds in the queue, a comma, microseconds of decoding, running and encoding. */
+  timing: 'x-sluice-timing',
 } as const;

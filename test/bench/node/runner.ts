@@ -53,6 +53,7 @@ function window(runner: RunnerProcess, { bytes, headers }: BenchBody, durationMs
   return new Promise((resolve, reject) => {
     const send = (): void => {
       runner.submit({
+        requestId: '-',
         body: [bytes],
         protocol: 'oip',
         headerLength,

@@ -1,8 +1,15 @@
 /** Prometheus metrics, made from the data plane's counters when they are asked for. Nothing here runs on the request path. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Core } from '../data-plane/core.js';
-import { latencyBoundsMs, maxClients } from '../data-plane/traffic-counters.js';
-import type { Latency, Outcomes } from '../data-plane/traffic-counters.js';
+import {
+  Latency,
+  latencyBoundsMs,
+  maxClients,
+  maxNamedEndpoints,
+  maxRows,
+  others,
+} from '../data-plane/traffic-counters.js';
+import type { Outcomes } from '../data-plane/traffic-counters.js';
 
 interface Row {
   readonly metricName: string;
@@ -42,6 +49,8 @@ const durations = {
     'From arrival until sent to a node, with the reading of the body',
   ],
   node: ['sluice_gateway_node_seconds', 'From sent to a node until its answer began, with retries'],
+  queue: ['sluice_gateway_queue_seconds', 'Wait for a runner, as the node measured it'],
+  compute: ['sluice_gateway_compute_seconds', 'Decoding, running and encoding, as the node measured it'],
 } as const;
 
 /** A histogram whose values are kept elsewhere. */
@@ -57,9 +66,14 @@ class LatencyHistogram extends Histogram {
   /** What the registry asks a metric for; prom-client's types leave it out. */
   getForPromString(): Promise<Metric> {
     const [name, help] = durations[this.part];
-    const values = [...this.core.counters.endpoints].flatMap(([endpoint, counters]) =>
+    const { endpoints, named } = this.core.counters;
+    const values = [...named].flatMap(([endpoint, counters]) =>
       latencyRows(name, endpoint, counters[this.part]),
     );
+    const rest = new Latency();
+    if (named.size === maxNamedEndpoints)
+      for (const [endpoint, counters] of endpoints) if (!named.has(endpoint)) rest.add(counters[this.part]);
+    if (rest.sumMs > 0) values.push(...latencyRows(name, others, rest));
     return Promise.resolve({ name, help, type: 'histogram', values });
   }
 }
@@ -67,19 +81,20 @@ class LatencyHistogram extends Histogram {
 function addRequestCounter(core: Core, registry: Registry): void {
   const counter = new Counter({
     name: 'sluice_gateway_requests_total',
-    help: 'Inference requests by outcome; OK or an error code',
-    labelNames: ['endpoint', 'version', 'code'],
+    help: `Inference requests by outcome: OK or an error code. What exceeds ${maxRows} rows is counted as ${others}`,
+    labelNames: ['endpoint', 'version', 'team', 'code'],
     registers: [registry],
     collect() {
       counter.reset();
-      const add = (endpoint: string, version: string, outcomes: Outcomes): void => {
-        for (const [code, count] of outcomes) counter.inc({ endpoint, version, code }, count);
+      const add = (endpoint: string, version: number, team: string, outcomes: Outcomes): void => {
+        const labels = { endpoint, version: version === 0 ? '' : String(version), team };
+        for (const [code, count] of outcomes) counter.inc({ ...labels, code }, count);
       };
-      add('', '', core.counters.unrouted);
-      for (const [name, endpoint] of core.counters.endpoints) {
-        add(name, '', endpoint.unrouted);
-        for (const [version, outcomes] of endpoint.versions) add(name, String(version), outcomes);
-      }
+      add('', 0, '', core.counters.unrouted);
+      add(others, 0, others, core.counters.overflow);
+      for (const [name, { versions }] of core.counters.named)
+        for (const [version, teams] of versions)
+          for (const [team, outcomes] of teams) add(name, version, team, outcomes);
     },
   });
 }
@@ -127,8 +142,21 @@ function addTotal(registry: Registry, name: string, help: string, read: () => nu
   });
 }
 
-function addGauge(registry: Registry, name: string, help: string, read: () => number): void {
-  const gauge: Gauge = new Gauge({ name, help, registers: [registry], collect: () => gauge.set(read()) });
+/** @param aggregator what stands for all workers together */
+function addGauge(
+  registry: Registry,
+  name: string,
+  help: string,
+  read: () => number,
+  aggregator: 'sum' | 'min' | 'max' = 'sum',
+): void {
+  const gauge: Gauge = new Gauge({
+    name,
+    help,
+    aggregator,
+    registers: [registry],
+    collect: () => gauge.set(read()),
+  });
 }
 
 function addLeaseMetrics(core: Core, registry: Registry): void {
@@ -143,7 +171,18 @@ function addLeaseMetrics(core: Core, registry: Registry): void {
     'sluice_gateway_quota_ledger_reachable',
     '1 while the registry answers lease calls, else 0: then the outage policy of each quota holds',
     () => (core.leases.unreachable ? 0 : 1),
+    'min',
   );
+  const held: Gauge<'quota'> = new Gauge({
+    name: 'sluice_gateway_quota_held',
+    help: 'What this gateway may spend of a quota without asking, in the unit of the quota',
+    labelNames: ['quota'],
+    registers: [registry],
+    collect() {
+      held.reset();
+      for (const cell of core.quotas.cells()) held.inc({ quota: cell.quota.name }, cell.held);
+    },
+  });
 }
 
 /** Parts of the traffic whose share goes to others, because no replica is READY. */
@@ -152,6 +191,7 @@ function addGated(core: Core, registry: Registry): void {
     name: 'sluice_gateway_gated',
     help: '1 for each version or alias in the traffic that gets nothing, because no replica is READY',
     labelNames: ['endpoint', 'version'],
+    aggregator: 'max',
     registers: [registry],
     collect() {
       gauge.reset();
@@ -174,12 +214,14 @@ function addGauges(core: Core, registry: Registry): void {
     'sluice_gateway_snapshot_revision',
     'Revision of the routing table; -1 without one',
     () => core.table?.snapshot.revision ?? -1,
+    'min',
   );
   addGauge(
     registry,
     'sluice_gateway_snapshot_age_seconds',
     'Since the registry was last heard; -1 if never',
     () => (core.freshAtMs === 0 ? -1 : (Date.now() - core.freshAtMs) / 1_000),
+    'max',
   );
 }
 
@@ -192,7 +234,7 @@ export function createMetrics(core: Core): Registry {
   addClientCounter(core, registry);
   addQuotaCounter(core, registry);
   addLeaseMetrics(core, registry);
-  for (const part of ['latency', 'gateway', 'node'] as const)
+  for (const part of ['latency', 'gateway', 'node', 'queue', 'compute'] as const)
     registry.registerMetric(new LatencyHistogram(core, part));
   addTotal(
     registry,

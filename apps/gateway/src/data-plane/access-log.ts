@@ -1,4 +1,5 @@
 /** Which requests are logged, and what is told of them. Nothing of a caller's headers is told but ids that were checked. */
+import { sizeOf } from './body.js';
 import type { Exchange } from './exchange.js';
 import { isServerFault } from './outcome-code.js';
 import type { OutcomeCode } from './outcome-code.js';
@@ -6,8 +7,9 @@ import type { OutcomeCode } from './outcome-code.js';
 /** One line of the log. */
 export interface AccessEntry {
   readonly request_id: string;
-  readonly trace_id?: string;
+  readonly trace_id: string;
   readonly client?: string;
+  readonly team?: string;
   readonly endpoint: string;
   readonly operation: string;
   readonly version?: number;
@@ -15,22 +17,23 @@ export interface AccessEntry {
   readonly status: number;
   readonly code: OutcomeCode;
   readonly duration_ms: number;
+  readonly request_bytes: number;
+  readonly response_bytes: number;
+  /** From sent to the node until its answer began; queue and compute are the node's own account of it. */
   readonly node_ms?: number;
+  readonly queue_ms?: number;
+  readonly compute_ms?: number;
 }
-
-/** W3C Trace Context: version, trace id, parent id, flags. */
-const traceparent = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
 
 const rounded = (ms: number): number => Math.round(ms * 1_000) / 1_000;
 
 function entryOf(exchange: Exchange, code: OutcomeCode, endedMs: number): AccessEntry {
-  const { req, res, route, identity, version, replica, arrivedMs, sentMs, answeredMs } = exchange;
-  const trace = req.headers['traceparent'];
-  const traceId = typeof trace === 'string' ? traceparent.exec(trace)?.[1] : undefined;
+  const { res, route, identity, version, replica, arrivedMs, sentMs, answeredMs } = exchange;
   return {
     request_id: exchange.requestId,
-    ...(traceId === undefined ? {} : { trace_id: traceId }),
+    trace_id: exchange.trace.traceId,
     ...(identity ? { client: identity.client } : {}),
+    ...(identity?.team === undefined ? {} : { team: identity.team }),
     endpoint: route.endpoint,
     operation: route.operation,
     ...(version ? { version: version.version } : {}),
@@ -38,7 +41,12 @@ function entryOf(exchange: Exchange, code: OutcomeCode, endedMs: number): Access
     status: res.headersSent ? res.statusCode : 0,
     code,
     duration_ms: rounded(endedMs - arrivedMs),
+    request_bytes: sizeOf(exchange.body),
+    response_bytes: exchange.answerBytes,
     ...(answeredMs > 0 ? { node_ms: rounded(answeredMs - sentMs) } : {}),
+    ...(exchange.queueMs < 0
+      ? {}
+      : { queue_ms: rounded(exchange.queueMs), compute_ms: rounded(exchange.computeMs) }),
   };
 }
 

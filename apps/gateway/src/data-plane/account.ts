@@ -24,12 +24,16 @@ export function account(
   const left = exchange.outcome === 'OK' && !exchange.res.writableFinished;
   const outcome = left ? 'CALLER_LEFT' : exchange.outcome;
   const { endpoint, version, identity, arrivedMs, sentMs, answeredMs } = exchange;
-  counters.count(endpoint?.counters, version?.version, outcome);
+  counters.count(endpoint?.counters, version?.version ?? 0, identity?.team ?? '', outcome);
   if (identity) counters.countClient(identity.client, outcome);
   if (endpoint && version) {
     endpoint.counters.latency.observe(endedMs - arrivedMs);
     if (sentMs > 0) endpoint.counters.gateway.observe(sentMs - arrivedMs);
     if (answeredMs > 0) endpoint.counters.node.observe(answeredMs - sentMs);
+    if (exchange.queueMs >= 0) {
+      endpoint.counters.queue.observe(exchange.queueMs);
+      endpoint.counters.compute.observe(exchange.computeMs);
+    }
   }
   if (identity && endpoint && isPrediction(exchange.route.operation)) {
     const used = {

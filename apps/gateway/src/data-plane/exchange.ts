@@ -1,6 +1,8 @@
 /** One request on its way through the stages: what each stage found for the next. */
 import { randomUUID } from 'node:crypto';
 import { sluiceHeaders } from '#contracts/oip';
+import { beginTrace } from '#platform/trace-context';
+import type { Trace } from '#platform/trace-context';
 import { noCosts } from '#quota/cell';
 import type { Cell, Costs } from '#quota/cell';
 import type { Identity } from './authenticate.js';
@@ -22,6 +24,7 @@ export function requestIdOf({ headers }: Pick<CallerRequest, 'headers'>): string
 
 export class Exchange {
   readonly requestId: string;
+  readonly trace: Trace;
   /** On the monotonic clock. */
   readonly arrivedMs = performance.now();
   identity: Identity | undefined;
@@ -40,6 +43,9 @@ export class Exchange {
   sentMs = 0;
   /** When the answer that the caller gets began; 0 when none did. */
   answeredMs = 0;
+  /** As the node measured it, for the answer that the caller gets; negative when it did not say. */
+  queueMs = -1;
+  computeMs = -1;
   /** Of the bodies, as far as they went. */
   body: Body | undefined;
   answerBytes = 0;
@@ -52,5 +58,6 @@ export class Exchange {
     readonly route: InferenceRoute,
   ) {
     this.requestId = requestIdOf(req);
+    this.trace = beginTrace(req.headers['traceparent'], false);
   }
 }

@@ -5,6 +5,7 @@
 import { errors } from 'undici';
 import type { Dispatcher } from 'undici';
 import { codeHeader } from '#contracts/errors';
+import { sluiceHeaders } from '#contracts/oip';
 import { failed, outlierDefaults, succeeded } from '#routing/outlier';
 import { outcomeOf } from './outcome-code.js';
 import { Attempt } from './attempt.js';
@@ -31,6 +32,9 @@ export function forward(core: Core, exchange: Exchange, version: TableVersion): 
 
 /** Answers up to this size that come in one piece are sent in one with their head. */
 const joinedBytes = 16_384;
+
+/** A day. */
+const maxTimingUs = 86_400_000_000;
 
 const neverConnected = (error: Error): boolean =>
   error instanceof errors.ConnectTimeoutError || ('syscall' in error && error.syscall === 'connect');
@@ -83,6 +87,7 @@ class Forwarding implements AttemptOwner, Visitor {
     this.exchange.outcome = outcomeOf(status, code);
     this.exchange.replica = attempt.replica;
     this.exchange.answeredMs = attempt.answeredMs;
+    noteTiming(this.exchange, headers[sluiceHeaders.timing]);
     const length = headers['content-length'];
     this.bytesLeft =
       typeof length === 'string' && this.exchange.req.method !== 'HEAD' ? Number(length) : undefined;
@@ -232,6 +237,18 @@ class Forwarding implements AttemptOwner, Visitor {
     const isMeasured = exchange.outcome === 'OK' && exchange.answeredMs > 0;
     this.version.gate.leave(this, isMeasured ? exchange.answeredMs - exchange.sentMs : undefined);
   }
+}
+
+/** Takes in the node's own account of the time. */
+function noteTiming(exchange: Exchange, header: string | string[] | undefined): void {
+  if (typeof header !== 'string') return;
+  const comma = header.indexOf(',');
+  const queueUs = Number(header.slice(0, comma));
+  const computeUs = Number(header.slice(comma + 1));
+  // An absurd account must not spoil a sum.
+  if (comma < 1 || !(queueUs >= 0 && computeUs >= 0 && queueUs + computeUs < maxTimingUs)) return;
+  exchange.queueMs = queueUs / 1_000;
+  exchange.computeMs = computeUs / 1_000;
 }
 
 /** undici takes async iterables; its types do not say so. */

@@ -1,5 +1,6 @@
 /** The request that a node gets: path, method and an allow-list of the caller's headers, then our own. */
 import { sluiceHeaders } from '#contracts/oip';
+import { saneTracestate, traceparentOf } from '#platform/trace-context';
 import type { CallerRequest } from './caller.js';
 import type { Exchange } from './exchange.js';
 import { listedByConnection } from './hop-headers.js';
@@ -12,8 +13,6 @@ const passedOn = [
   'accept-encoding',
   'content-encoding',
   'inference-header-content-length',
-  'traceparent',
-  'tracestate',
 ] as const;
 
 /** How the node's path of an operation begins and ends, around the version's own part. */
@@ -44,7 +43,13 @@ export function nodeHeaders(exchange: Exchange, authorization: string, remaining
     exchange.requestId,
     sluiceHeaders.deadlineMs,
     String(Math.max(1, Math.round(remainingMs))),
+    'traceparent',
+    traceparentOf(exchange.trace),
   ];
+  const state = headers['tracestate'];
+  const passedState =
+    state === undefined || listed.has('tracestate') ? undefined : saneTracestate(state, exchange.trace);
+  if (passedState !== undefined) fields.push('tracestate', passedState);
   for (const name of passedOn) {
     const value = headers[name];
     if (typeof value === 'string' && !listed.has(name)) fields.push(name, value);

@@ -11,6 +11,7 @@ import { createProxyServer } from 'http-proxy';
 import { errorTable } from '#contracts/errors';
 import { sluiceHeaders } from '#contracts/oip';
 import { SluiceError, toProblem } from '#platform/errors';
+import { beginTrace, saneTracestate, traceparentOf } from '#platform/trace-context';
 import type { Core } from './core.js';
 import { isCorsField } from './cors.js';
 import type { Cors } from './cors.js';
@@ -47,6 +48,9 @@ function prepare(req: IncomingMessage, trusted: BlockList): void {
   if (isChunked) headers['transfer-encoding'] = 'chunked';
   setForwarded(headers, socket, trusted);
   headers[sluiceHeaders.requestId] = requestId;
+  const trace = beginTrace(headers['traceparent'], false);
+  headers['traceparent'] = traceparentOf(trace);
+  if (saneTracestate(headers['tracestate'], trace) === undefined) delete headers['tracestate'];
 }
 
 /** The registry's header fields without those of the connection; flat, order and repetition kept. */

@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { codeHeader, errorTable } from '#contracts/errors';
 import type { ErrorCode } from '#contracts/errors';
+import { sluiceHeaders } from '#contracts/oip';
 import { answerEncoding, compressBody } from './compression.js';
 import type { Outcome, Result } from './outcome.js';
 
@@ -57,8 +58,15 @@ export function sendOutcome(res: ServerResponse, outcome: Outcome, accepted: str
     });
 }
 
-function sendResult(res: ServerResponse, { headerLength }: Result, body: Buffer, headers: string[]): void {
+function sendResult(
+  res: ServerResponse,
+  { headerLength, timing }: Result,
+  body: Buffer,
+  headers: string[],
+): void {
   if (res.destroyed) return;
+  const computeUs = timing.inputUs + timing.inferUs + timing.outputUs;
+  headers.push(sluiceHeaders.timing, `${Math.round(timing.queueUs)},${Math.round(computeUs)}`);
   if (headerLength === undefined) headers.push('content-type', jsonMedia);
   else headers.push('content-type', binaryMedia, headerLengthHeader, String(headerLength));
   write(res, 200, body, headers);

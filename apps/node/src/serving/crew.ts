@@ -190,7 +190,8 @@ export class Crew {
     const { model, version } = load;
     // One that was sent away is not missed.
     if (!this.runners.delete(runner)) return;
-    logger.error({ model, version, reason, deaths: this.deaths + 1 }, 'a runner died');
+    const about = { model, version, pid: runner.pid, request_ids: runner.requestIds };
+    logger.error({ ...about, reason, deaths: this.deaths + 1 }, 'a runner died');
     this.died(reason);
   }
 

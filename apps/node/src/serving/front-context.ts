@@ -1,5 +1,6 @@
 /** What every route of the front may use. */
 import type { ServerMetadata } from '#contracts/oip';
+import type { Logger } from '#platform/logger';
 import type { ModelTable } from './model-table.js';
 import type { Statistics } from './statistics.js';
 
@@ -17,4 +18,5 @@ export interface FrontContext {
   readonly statistics: Statistics;
   readonly limits: FrontLimits;
   readonly server: ServerMetadata;
+  readonly logger: Logger;
 }

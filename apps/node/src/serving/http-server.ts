@@ -14,6 +14,7 @@ import { sendError, sendJson } from './answers.js';
 import type { FrontContext, FrontLimits } from './front-context.js';
 import type { GatewayAuth } from './gateway-auth.js';
 import { handleInfer } from './infer.js';
+import { namesOf } from './request-names.js';
 import { modelConfig } from './model-config.js';
 import type { ModelTable } from './model-table.js';
 import { answerModelReady, modelList, modelMetadata, refuseUnserved } from './oip-routes.js';
@@ -41,7 +42,7 @@ const keepAliveMs = 65_000;
 const headersMs = 30_000;
 const checkEveryMs = 5_000;
 
-interface Front extends FrontContext, Pick<FrontOptions, 'auth' | 'isReady' | 'logger'> {}
+interface Front extends FrontContext, Pick<FrontOptions, 'auth' | 'isReady'> {}
 type Authorized = Exclude<Target, { kind: 'live' | 'ready' | 'unknown' }>;
 
 export function createFront(options: FrontOptions): Server {
@@ -92,7 +93,7 @@ async function authorize(
       refuse(req, res, error.code, error.detail);
       return;
     }
-    front.logger.error({ err: error }, 'a request failed');
+    front.logger.error({ err: error, ...namesOf(req) }, 'a request failed');
     refuse(req, res, 'INTERNAL', 'Something failed inside the node.');
   }
 }

@@ -13,8 +13,9 @@ import type { Encoding } from './compression.js';
 import type { FrontContext } from './front-context.js';
 import type { ServedVersion } from './model-table.js';
 import { late } from './outcome.js';
-import type { Outcome } from './outcome.js';
+import type { Failure, Outcome } from './outcome.js';
 import { refuse, refuseLate } from './refuse.js';
+import { namesOf, requestIdOf } from './request-names.js';
 
 /** A request that has been found fit to be read. */
 interface Call {
@@ -123,6 +124,13 @@ function decompress(call: Call, encoding: Encoding, chunks: readonly Buffer[]): 
   });
 }
 
+/** Tells of what failed inside. A refusal is the caller's to see, and under overload there would be too many. */
+function noteFailure({ context, req, version }: Call, { code, message }: Failure): void {
+  if (!code.startsWith('RUNNER_')) return;
+  const { model, version: number } = version;
+  context.logger.warn({ ...namesOf(req), model, version: number, code, reason: message }, 'inference failed');
+}
+
 function submit(call: Call, body: readonly Buffer[], bytes: number): void {
   const { context, req, res, version, protocol, headerLength, startMs } = call;
   if (headerLength !== undefined && headerLength > bytes) {
@@ -135,6 +143,7 @@ function submit(call: Call, body: readonly Buffer[], bytes: number): void {
   const settle = (outcome: Outcome): void => {
     isSettled = true;
     statistics.add(outcome, (performance.now() - startMs) * 1_000, Date.now());
+    if (outcome.kind === 'failure') noteFailure(call, outcome);
     sendOutcome(res, outcome, req.headers['accept-encoding']);
   };
   const timeoutMs = call.timeoutMs - (performance.now() - startMs);
@@ -142,7 +151,8 @@ function submit(call: Call, body: readonly Buffer[], bytes: number): void {
     settle(late);
     return;
   }
-  const ticket = version.pool.submit({ body, protocol, headerLength, timeoutMs, settle });
+  const requestId = requestIdOf(req);
+  const ticket = version.pool.submit({ requestId, body, protocol, headerLength, timeoutMs, settle });
   if (!isSettled)
     res.on('close', () => {
       if (isSettled) return;

@@ -38,6 +38,8 @@ export const failure = (code: ErrorCode, message: string): Failure => ({ kind: '
 
 /** One inference: the bytes of its body, the time it may take, and who hears the outcome (exactly once). */
 export interface Job {
+  /** Names the request in logs. */
+  readonly requestId: string;
   readonly body: readonly Buffer[];
   readonly protocol: Protocol;
   /** JSON bytes in front of binary tensors, when the caller says so; 0 is a raw binary request. */

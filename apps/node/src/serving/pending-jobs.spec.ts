@@ -62,6 +62,7 @@ describe('the jobs inside a runner', () => {
     const outcomes = new Map<number, Outcome>();
     const add = (id: number, timeoutMs: number) => {
       const job: Job = {
+        requestId: String(id),
         body: [],
         protocol: 'oip',
         headerLength: undefined,

@@ -37,6 +37,9 @@ export function stuckAtMs(
   return latestMs + hardLimitMs;
 }
 
+/** In one line of the log. */
+const maxNamed = 20;
+
 export class PendingJobs {
   private readonly jobs = new Map<number, PendingJob>();
   /** When the runner last spoke, or was given its first job after having none. */
@@ -55,6 +58,11 @@ export class PendingJobs {
   /** What a new job has to wait for, in jobs: those whose callers have gone are skipped, but one of them may be running. */
   get ahead(): number {
     return this.jobs.size - this.left + (this.left > 0 ? 1 : 0);
+  }
+
+  /** The requests inside, by name; the first of them when they are many. */
+  get requestIds(): string[] {
+    return [...this.jobs.values()].slice(0, maxNamed).map(({ requestId }) => requestId);
   }
 
   add(id: number, job: Job): Ticket {
@@ -129,6 +137,7 @@ export class PendingJobs {
 class PendingJob implements Ticket, Inside {
   isWaitedFor = true;
   deadlineMs: number;
+  readonly requestId: string;
   private readonly report: (outcome: Outcome) => void;
   private timer: NodeJS.Timeout;
 
@@ -139,6 +148,7 @@ class PendingJob implements Ticket, Inside {
     private readonly leave: () => void,
   ) {
     this.report = job.settle;
+    this.requestId = job.requestId;
     this.deadlineMs = submittedMs + job.timeoutMs;
     this.timer = setTimeout(() => this.expire(), job.timeoutMs);
   }

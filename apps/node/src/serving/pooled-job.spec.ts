@@ -10,7 +10,7 @@ function pooled(bytes: number, kept = new KeptBytes(1_000)) {
   const placed: Job[] = [];
   const pool = { kept, callers: 1, leave: () => void (pool.callers -= 1), place: (_: PooledJob, job: Job) => void placed.push(job) };
   const body = [Buffer.alloc(bytes)];
-  const job: Job = { body, protocol: 'oip', headerLength: 3, timeoutMs, settle: (outcome) => void outcomes.push(outcome) };
+  const job: Job = { requestId: 'r', body, protocol: 'oip', headerLength: 3, timeoutMs, settle: (outcome) => void outcomes.push(outcome) };
   return { entry: new PooledJob(job, pool), pool, outcomes, placed, body };
 } // prettier-ignore
 

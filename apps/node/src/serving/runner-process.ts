@@ -146,6 +146,11 @@ export class RunnerProcess {
     return this.pending.ahead;
   }
 
+  /** The requests inside, by name. */
+  get requestIds(): string[] {
+    return this.pending.requestIds;
+  }
+
   get pid(): number | undefined {
     return this.child.pid;
   }

@@ -2,6 +2,7 @@
 import { routes } from '#contracts/routes';
 import { SluiceError, toProblem } from '#platform/errors';
 import type { Logger } from '#platform/logger';
+import { parseTraceparent } from '#platform/trace-context';
 import { Catch } from '@nestjs/common';
 import type { ArgumentsHost, ExceptionFilter } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -28,7 +29,9 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   private log(error: SluiceError, request: FastifyRequest): void {
-    const where = { request_id: request.id, method: request.method, path: request.url.split('?', 1)[0] };
+    const trace = parseTraceparent(request.headers['traceparent']);
+    const names = { request_id: request.id, ...(trace ? { trace_id: trace.traceId } : {}) };
+    const where = { ...names, method: request.method, path: request.url.split('?', 1)[0] };
     this.logger.error({ ...where, code: error.code, err: error.cause ?? error }, 'request failed');
   }
 }
