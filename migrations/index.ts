@@ -17,6 +17,7 @@ import { ExternalNodes1795635026000 } from './1795635026000-external-nodes.js';
 import { People1795636000000 } from './1795636000000-people.js';
 import { MetricSeries1795634312364 } from './1795634312364-metric-series.js';
 import { TrainingLog1795634312365 } from './1795634312365-training-log.js';
+import { Search1795635152309 } from './1795635152309-search.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -36,4 +37,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   People1795636000000,
   MetricSeries1795634312364,
   TrainingLog1795634312365,
+  Search1795635152309,
 ];

@@ -6,6 +6,7 @@ import { AliasesModule } from './aliases/aliases.module.js';
 import { ArtifactsModule } from './artifacts/artifacts.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { AuthModule } from './auth/auth.module.js';
+import { CardsModule } from './cards/cards.module.js';
 import { ClientsModule } from './clients/clients.module.js';
 import { LOGGER } from './config.js';
 import { EndpointsModule } from './endpoints/endpoints.module.js';
@@ -15,12 +16,14 @@ import { HealthModule } from './health/health.module.js';
 import { AccessGuard } from './http/access.guard.js';
 import { ProblemFilter } from './http/problem.filter.js';
 import { JobsModule } from './jobs/jobs.module.js';
+import { LineageModule } from './lineage/lineage.module.js';
 import { MlflowModule } from './mlflow/mlflow.module.js';
 import { ModelsModule } from './models/models.module.js';
 import { NodesModule } from './nodes/nodes.module.js';
 import { NotifyModule } from './notify/notify.module.js';
 import { PeopleModule } from './people/people.module.js';
 import { RunsModule } from './runs/runs.module.js';
+import { SearchModule } from './search/search.module.js';
 import { SnapshotModule } from './snapshot/snapshot.module.js';
 import { PlatformModule } from './platform.module.js';
 import type { Platform } from './platform.module.js';
@@ -54,6 +57,9 @@ const features = [
   MlflowModule,
   EventsModule,
   WebhooksModule,
+  LineageModule,
+  CardsModule,
+  SearchModule,
 ];
 
 @Module({})

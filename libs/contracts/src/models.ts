@@ -42,6 +42,10 @@ export const UpdateModel = z.strictObject({
   description: Description.optional(),
   tags: Tags.optional().describe('Replaces all tags'),
 });
+export const UpdateVersion = z.strictObject({
+  description: Description.optional(),
+  tags: Tags.optional().describe('Replaces all tags'),
+});
 export const ListModels = z.strictObject({
   ...pageQuery,
   name_contains: z.string().max(255).optional(),

@@ -11,11 +11,14 @@ import * as nodes from './nodes.js';
 import { route } from './route.js';
 import type { RouteSpec } from './route.js';
 import { aliasRoutes } from './routes/aliases.js';
+import { cardRoutes } from './routes/cards.js';
 import { eventRoutes } from './routes/events.js';
 import { externalNodeRoutes } from './routes/external-nodes.js';
 import { peopleRoutes, sessionRoutes } from './routes/people.js';
+import { lineageRoutes } from './routes/lineage.js';
 import { quotaRoutes } from './routes/quotas.js';
 import { experimentRoutes, runRoutes } from './routes/runs.js';
+import { searchRoutes } from './routes/search.js';
 import { signingKeyRoutes } from './routes/signing-keys.js';
 import { teamRoutes } from './routes/teams.js';
 import { usageRoutes } from './routes/usage.js';
@@ -170,6 +173,17 @@ const version = {
     access: 'models:read',
     status: 200,
     params: models.VersionParams,
+    response: models.Version,
+    errors: ['MODEL_NOT_FOUND', 'VERSION_NOT_FOUND'],
+  }),
+  update: route({
+    method: 'PATCH',
+    path: '/api/v1/models/{model}/versions/{version}',
+    summary: 'Change description or tags; nothing else of a version ever changes',
+    access: 'models:write',
+    status: 200,
+    params: models.VersionParams,
+    body: models.UpdateVersion,
     response: models.Version,
     errors: ['MODEL_NOT_FOUND', 'VERSION_NOT_FOUND'],
   }),
@@ -539,5 +553,8 @@ export const routes = {
   audit,
   events: eventRoutes,
   webhooks: webhookRoutes,
+  lineage: lineageRoutes,
+  cards: cardRoutes,
+  search: searchRoutes,
 } as const satisfies Record<string, Record<string, RouteSpec>>;
 export type Routes = typeof routes;

@@ -15,6 +15,7 @@ import {
   RunDatasetEntity,
   RunModelEntity,
 } from './entities/mlflow.entity.js';
+import { ModelCardEntity } from './entities/card.entity.js';
 import { EventEntity } from './entities/event.entity.js';
 import { ModelEntity } from './entities/model.entity.js';
 import { NodeEntity, ReplicaEntity, SnapshotStateEntity } from './entities/node.entity.js';
@@ -41,6 +42,7 @@ import {
   RunTagEntity,
   StudyEntity,
 } from './entities/run.entity.js';
+import { SearchDocumentEntity } from './entities/search.entity.js';
 import { TeamEntity } from './entities/team.entity.js';
 import { PriceEntity, UsageHourEntity, UsageSourceEntity } from './entities/usage.entity.js';
 import {
@@ -103,6 +105,8 @@ export const entities = [
   LoggedModelMetricEntity,
   MlflowUploadEntity,
   MlflowUploadPartEntity,
+  ModelCardEntity,
+  SearchDocumentEntity,
 ];
 
 export interface DatabaseSettings {

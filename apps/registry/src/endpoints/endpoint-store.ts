@@ -25,6 +25,13 @@ export interface NewEndpoint {
   readonly by: string;
 }
 
+/** @throws SluiceError ENDPOINT_NOT_FOUND */
+export async function findEndpoint(manager: EntityManager, name: string): Promise<EndpointEntity> {
+  const row = await manager.findOneBy(EndpointEntity, { name });
+  if (!row) throw new SluiceError('ENDPOINT_NOT_FOUND', `There is no endpoint "${name}".`);
+  return row;
+}
+
 /** @throws SluiceError ALREADY_EXISTS, or what is wrong with the traffic */
 export async function insertEndpoint(
   tx: WriteContext,

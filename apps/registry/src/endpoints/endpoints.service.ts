@@ -23,7 +23,7 @@ import type { ExpectedRevision } from '../http/etag.js';
 import { decodePageToken, toPage } from '../http/page.js';
 import { JobQueue } from '../jobs/job-queue.js';
 import { lockModel, requireUnarchived } from '../models/model-lookup.js';
-import { insertEndpoint, replaceTraffic } from './endpoint-store.js';
+import { findEndpoint, insertEndpoint, replaceTraffic } from './endpoint-store.js';
 import { toEndpoint, toTrafficRevision } from './endpoints.mapper.js';
 
 const NamePageKey = z.tuple([z.string()]);
@@ -109,12 +109,6 @@ export class EndpointsService {
     });
     return toPage(rows.map(toTrafficRevision), query.page_size, (row) => [row.revision]);
   }
-}
-
-async function findEndpoint(manager: EntityManager, name: string): Promise<EndpointEntity> {
-  const row = await manager.findOneBy(EndpointEntity, { name });
-  if (!row) throw new SluiceError('ENDPOINT_NOT_FOUND', `There is no endpoint "${name}".`);
-  return row;
 }
 
 async function readEndpoint(manager: EntityManager, name: string): Promise<Endpoint> {

@@ -10,6 +10,7 @@ import { sendArtifact } from '../artifacts/send-artifact.js';
 import { Caller } from '../http/caller.js';
 import { Input } from '../http/input.decorator.js';
 import { Route } from '../http/route.decorator.js';
+import { AnnotationsService } from './annotations.service.js';
 import { ConfigsService } from './configs.service.js';
 import { UploadsService } from './uploads.service.js';
 import { VersionsService } from './versions.service.js';
@@ -22,6 +23,7 @@ export class VersionsController {
     private readonly versions: VersionsService,
     private readonly uploads: UploadsService,
     private readonly configs: ConfigsService,
+    private readonly annotations: AnnotationsService,
     @Inject(ARTIFACT_STORE) private readonly store: ArtifactStore,
   ) {}
 
@@ -42,6 +44,11 @@ export class VersionsController {
   @Route(routes.versions.read)
   read(@Input() { params }: RouteInput<R['read']>): Promise<Version> {
     return this.versions.read(params);
+  }
+
+  @Route(routes.versions.update)
+  update(@Input() { params, body }: RouteInput<R['update']>, @Caller() caller: Caller): Promise<Version> {
+    return this.annotations.update(params, body, caller);
   }
 
   @Route(routes.versions.download)

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { ArtifactsModule } from '../artifacts/artifacts.module.js';
+import { AnnotationsService } from './annotations.service.js';
 import { ConfigsService } from './configs.service.js';
 import { UploadsService } from './uploads.service.js';
 import { VersionsController } from './versions.controller.js';
@@ -8,7 +9,7 @@ import { VersionsService } from './versions.service.js';
 @Module({
   imports: [ArtifactsModule],
   controllers: [VersionsController],
-  providers: [VersionsService, UploadsService, ConfigsService],
+  providers: [VersionsService, UploadsService, ConfigsService, AnnotationsService],
   exports: [VersionsService],
 })
 export class VersionsModule {}
