@@ -27,9 +27,18 @@ export class LineageService {
       allows(caller.scopes, 'runs:read') ? readRuns(manager, runIds) : [],
       allows(caller.scopes, 'endpoints:read') ? readEndpoints(manager, rows) : [],
     ]);
-    return { runs, versions: rows.map(({ id: _, ...version }) => version), endpoints };
+    return { runs, versions: rows.map(toVersion), endpoints };
   }
 }
+
+const toVersion = ({ model, version, status, run_id, aliases, archived }: VersionRow) => ({
+  model,
+  version,
+  status,
+  run_id,
+  aliases,
+  archived,
+});
 
 type Condition = readonly [sql: string, parameter: string];
 

@@ -56,6 +56,16 @@ export class SearchService {
       query.page_size + 1,
     ]);
     const page = toPage(rows, query.page_size, ({ rank, kind, id }) => [rank, kind, id]);
-    return { ...page, items: page.items.map(({ rank: _, ...hit }) => hit) };
+    return { ...page, items: page.items.map(toHit) };
   }
 }
+
+const toHit = ({ kind, id, name, model, version, hidden, excerpt }: Row): SearchHit => ({
+  kind,
+  id,
+  name,
+  model,
+  version,
+  hidden,
+  excerpt,
+});
