@@ -6,6 +6,7 @@ import { ConfigError, booleanSetting, commonSettings, portSetting, secretSetting
 import { messageOf } from '#platform/errors';
 import { parseOrigins } from './data-plane/cors.js';
 import type { DataPlaneSettings } from './data-plane/core.js';
+import type { NodeTls } from './data-plane/upstreams.js';
 import { parseTrustList } from './data-plane/forwarded.js';
 import type { ListenSettings } from './data-plane/server.js';
 import type { PublicTls, PublicTlsSettings } from './public-tls.js';
@@ -40,6 +41,9 @@ export const GatewaySettings = z.object({
   SLUICE_GATEWAY_MAX_TIMEOUT_MS: milliseconds.default(600_000),
   SLUICE_GATEWAY_CONNECT_TIMEOUT_MS: milliseconds.default(2_000),
   SLUICE_GATEWAY_NODE_CONNECTIONS: count.default(512),
+  SLUICE_GATEWAY_NODE_CA: z.string().min(1).optional(),
+  SLUICE_GATEWAY_NODE_CERT: z.string().min(1).optional(),
+  SLUICE_GATEWAY_NODE_KEY: z.string().min(1).optional(),
   SLUICE_GATEWAY_CACHED_TOKENS: count.default(10_000),
   SLUICE_GATEWAY_ACCESS_LOG: z.string().min(1).default('-'),
   SLUICE_GATEWAY_ACCESS_LOG_SHARE: z.coerce.number().min(0).max(1).default(0.01),
@@ -61,7 +65,8 @@ export const GatewaySettings = z.object({
 export type GatewaySettings = z.infer<typeof GatewaySettings>;
 
 /** What the data plane needs of them. */
-export const dataPlaneSettings = (settings: GatewaySettings): DataPlaneSettings => ({
+export const dataPlaneSettings = (settings: GatewaySettings, nodeTls: NodeTls): DataPlaneSettings => ({
+  nodeTls,
   registryUrl: settings.SLUICE_REGISTRY_URL,
   holdBytes: Math.min(settings.SLUICE_GATEWAY_HOLD_BYTES, settings.SLUICE_GATEWAY_MAX_BODY_BYTES),
   maxBodyBytes: settings.SLUICE_GATEWAY_MAX_BODY_BYTES,

@@ -7,6 +7,7 @@ import { startAdmin } from './admin/admin.js';
 import { openAccessLog } from './access-log-file.js';
 import { dataPlaneSettings, listenSettings, tlsSettings } from './config.js';
 import type { GatewaySettings } from './config.js';
+import { ExternalChecks } from './control/check-external.js';
 import { openFiles } from './control/files.js';
 import { LeaseLink } from './control/lease-link.js';
 import { startLink } from './control/link.js';
@@ -14,6 +15,7 @@ import { probeEjected } from './control/probe-ejected.js';
 import { UsageSender } from './control/usage-sender.js';
 import { Core } from './data-plane/core.js';
 import { listen } from './data-plane/server.js';
+import { readNodeTls } from './node-tls.js';
 import { PublicTls } from './public-tls.js';
 
 export interface Gateway {
@@ -49,7 +51,7 @@ function startLeases(
 export async function startGateway(settings: GatewaySettings, logger: Logger): Promise<Gateway> {
   const { SLUICE_GATEWAY_LEAVE_GRACE_MS: leaveGraceMs } = settings;
   const tls = await openTls(settings, logger);
-  const core = new Core(dataPlaneSettings(settings), logger);
+  const core = new Core(dataPlaneSettings(settings, await readNodeTls(settings)), logger);
   const accessLog = openAccessLog(
     settings.SLUICE_GATEWAY_ACCESS_LOG,
     settings.SLUICE_GATEWAY_ACCESS_LOG_SHARE,
@@ -73,6 +75,7 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
   const admin = await startAdmin(core, settings);
   const link = startLink(core, settings, files, logger);
   const probes = probeEjected(core, logger);
+  const checks = new ExternalChecks(core, logger);
   return {
     url: server.url,
     adminUrl: admin.url,
@@ -83,6 +86,7 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
       // Whoever sends callers here sees that it is not ready, and answers ask for no more on their connections.
       if (leaveGraceMs > 0) await sleep(leaveGraceMs);
       probes.close();
+      await checks.close();
       tls?.close();
       await server.drain();
       await Promise.all([leases.close(), usage.close()]);

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cost, decayMs, newLoad, observe, pickOfTwo } from './balancer.js';
+import { cost, decayMs, hint, newLoad, observe, pickOfTwo } from './balancer.js';
 
 /** A small seeded generator, so that a failing run can be repeated. */
 function randomOf(seed: number): () => number {
@@ -40,9 +40,36 @@ describe('peak EWMA', () => {
 
   it('makes a busy unmeasured replica the last choice', () => {
     const fresh = { ...newLoad(0), outstanding: 1 };
-    const slow = { ewmaMs: 5_000, stampMs: 0, outstanding: 9 };
+    const slow = { ...newLoad(0), ewmaMs: 5_000, outstanding: 9 };
     expect(cost(fresh, 0)).toBeGreaterThan(cost(slow, 0));
     expect(cost(newLoad(0), 0)).toBe(0);
+  });
+});
+
+describe('what a replica says of its load', () => {
+  it('makes it dearer by what others have there, less and less with time, and never cheaper', () => {
+    fc.assert(
+      fc.property(fc.nat(50), fc.nat(200), fc.nat(10_000), (outstanding, there, laterMs) => {
+        const load = { ...newLoad(0), ewmaMs: 10, outstanding };
+        const plain = cost(load, laterMs);
+        hint(load, there, 0);
+        const others = Math.max(0, there - Math.max(0, outstanding - 1));
+        const hinted = cost(load, laterMs);
+        return hinted >= plain && hinted <= plain * (1 + others) && (others > 0 || hinted === plain);
+      }),
+    );
+    const load = { ...newLoad(0), ewmaMs: 10, outstanding: 1 };
+    hint(load, 4, 0);
+    expect(cost(load, 0)).toBe(60);
+    hint(load, 0, 0);
+    expect(cost(load, 0)).toBe(20);
+  });
+
+  it('sends the next request where fewer wait', () => {
+    const [busy, idle] = [replica(0), replica(1)];
+    for (const one of [busy, idle]) observe(one.load, 10, 0);
+    hint(busy.load, 8, 0);
+    expect(pickOfTwo([busy, idle], 0, Math.random)).toBe(idle);
   });
 });
 

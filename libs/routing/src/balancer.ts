@@ -1,10 +1,13 @@
 /**
  * Power of two choices over peak-EWMA latency × (outstanding + 1), as in Finagle. Owns the cost of a replica and the choice
- * between two; the caller counts `outstanding` up and down and feeds in what it measured.
+ * between two; the caller counts `outstanding` up and down and feeds in what it measured and
+ * what a replica says of its own load.
  */
 
 /** Finagle's decay: what was measured this long ago weighs 1/e. */
 export const decayMs = 10_000;
+/** What a replica said of its load this long ago weighs 1/e: a queue is a matter of a moment. */
+const hintDecayMs = 1_000;
 /** Cost of a replica that is working and was never measured: worse than any measured one, so it gets one request at a time. */
 const unmeasuredPenalty = 1e9;
 
@@ -12,9 +15,18 @@ export interface Load {
   ewmaMs: number;
   stampMs: number;
   outstanding: number;
+  /** Requests of others that were there when the replica last said how many it has. */
+  elsewhere: number;
+  hintedMs: number;
 }
 
-export const newLoad = (nowMs: number): Load => ({ ewmaMs: 0, stampMs: nowMs, outstanding: 0 });
+export const newLoad = (nowMs: number): Load => ({
+  ewmaMs: 0,
+  stampMs: nowMs,
+  outstanding: 0,
+  elsewhere: 0,
+  hintedMs: nowMs,
+});
 
 function decayed(load: Load, nowMs: number): number {
   return load.ewmaMs * Math.exp(-Math.max(0, nowMs - load.stampMs) / decayMs);
@@ -28,10 +40,19 @@ export function observe(load: Load, latencyMs: number, nowMs: number): void {
   load.stampMs = Math.max(load.stampMs, nowMs);
 }
 
+/** Takes in how many requests the replica says it has beside the one that it answers; ours are still counted in `outstanding`. */
+export function hint(load: Load, requestsThere: number, nowMs: number): void {
+  load.elsewhere = Math.max(0, requestsThere - Math.max(0, load.outstanding - 1));
+  load.hintedMs = nowMs;
+}
+
+const elsewhereNow = ({ elsewhere, hintedMs }: Load, nowMs: number): number =>
+  elsewhere === 0 ? 0 : elsewhere * Math.exp(-Math.max(0, nowMs - hintedMs) / hintDecayMs);
+
 /** What the next request is expected to cost there; smaller is better. */
 export function cost(load: Load, nowMs: number): number {
   if (load.ewmaMs === 0 && load.outstanding > 0) return unmeasuredPenalty + load.outstanding;
-  return decayed(load, nowMs) * (load.outstanding + 1);
+  return decayed(load, nowMs) * (load.outstanding + elsewhereNow(load, nowMs) + 1);
 }
 
 /** Draws two and takes the cheaper. Undefined only when there is none. */

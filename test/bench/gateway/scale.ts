@@ -64,13 +64,14 @@ function routingUs(core: Core): number {
     headers: { 'x-user-id': `user-${user}` },
     claims: {},
   }));
+  const wish = { maxOutstanding: 512 };
   const run = (): void => {
     for (let i = 0; i < lookups; i += 1) {
       const endpoint = endpoints[Math.floor(random() * endpoints.length)];
       const request = requests[i % requests.length];
       const { target } =
         endpoint && request ? resolve(endpoint.routes, request, random) : { target: undefined };
-      if (!target || !pick(target.replicas, i, random)) throw new Error('nothing was picked');
+      if (!target || !pick(target.replicas, i, random, wish)) throw new Error('nothing was picked');
     }
   };
   run();
@@ -96,6 +97,7 @@ export async function scalePart(): Promise<string> {
       maxWaitMs: 1_000,
       adaptiveLimit: false,
       connectTimeoutMs: 1,
+      nodeTls: {},
     },
     createLogger('bench', 'silent'),
   );

@@ -33,7 +33,23 @@ export interface SnapshotView {
   /** Versions and aliases in the traffic of an endpoint that get nothing, because no replica is ready. */
   readonly gated: Readonly<Record<string, readonly (number | string)[]>>;
   readonly ejected: readonly { readonly model_path: string; readonly address: string }[];
+  /** Versions at servers that are not Sluice's, as the checks of this gateway found them. */
+  readonly external: readonly {
+    readonly node_id: string;
+    readonly address: string;
+    readonly path: string;
+    readonly ready: boolean;
+  }[];
 }
+
+/** What external nodes want to see is nobody's business. */
+const withoutSecrets = (snapshot: Snapshot): Snapshot => ({
+  ...snapshot,
+  external_nodes: snapshot.external_nodes.map((node) => ({
+    ...node,
+    authorization: node.authorization && '(hidden)',
+  })),
+});
 
 @Controller()
 @UseGuards(AdminGuard)
@@ -57,7 +73,7 @@ export class AdminController {
     const versions = new Set(endpoints.flatMap(({ routes }) => [...routes.versions.values()]));
     const nowMs = performance.now();
     return {
-      snapshot: table.snapshot,
+      snapshot: withoutSecrets(table.snapshot),
       heard_at: freshAtMs === 0 ? null : new Date(freshAtMs).toISOString(),
       gated: Object.fromEntries(
         endpoints
@@ -68,6 +84,9 @@ export class AdminController {
         replicas
           .filter(({ health }) => health.ejectedUntilMs > nowMs)
           .map(({ address }) => ({ model_path: path, address })),
+      ),
+      external: [...this.core.upstreams.all()].flatMap(({ nodeId, address, path, external }) =>
+        external ? [{ node_id: nodeId, address, path, ready: external.isReady }] : [],
       ),
     };
   }

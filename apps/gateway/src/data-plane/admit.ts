@@ -49,11 +49,15 @@ interface Desk {
 const isMeasured = ({ quota: { unit } }: Cell): boolean => unit === 'bytes' || unit === 'compute_ms';
 
 /** The most that the request can cost: its body is not there yet, and it may last until its deadline. */
-function mostOf({ req, version }: Exchange, cells: readonly Cell[], settings: Desk['settings']): Costs {
+function mostOf(
+  { req, version, endpoint }: Exchange,
+  cells: readonly Cell[],
+  settings: Desk['settings'],
+): Costs {
   if (!version || !cells.some(isMeasured)) return oneRequest;
   return {
     ...oneRequest,
-    bytes: announcedLength(req) ?? settings.maxBodyBytes,
+    bytes: announcedLength(req) ?? endpoint?.limits.maxBodyBytes ?? settings.maxBodyBytes,
     compute_ms: timeoutMsOf(req, version, settings.maxTimeoutMs),
   };
 }

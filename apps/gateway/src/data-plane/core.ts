@@ -75,15 +75,24 @@ export class Core {
 
   /** Swaps the table whole. */
   apply(snapshot: Snapshot): void {
+    this.compile(snapshot);
+    this.leases.refresh(this.quotas.replace(snapshot.quotas));
+  }
+
+  /** Another table from the same snapshot: an external node has come or gone. */
+  recompile(): void {
+    if (this.table) this.compile(this.table.snapshot);
+  }
+
+  private compile(snapshot: Snapshot): void {
     const last = this.table?.authenticator;
     const authenticator =
       last && sameKeySet(last.keySet, snapshot)
         ? last
         : new Authenticator(snapshot, this.settings.maxCachedTokens);
     this.table = this.upstreams.rebuild(performance.now(), (replica, gate) =>
-      compileTable(snapshot, authenticator, this.counters, { replica, gate }),
+      compileTable(snapshot, authenticator, this.counters, { replica, gate, limits: this.settings }),
     );
-    this.leases.refresh(this.quotas.replace(snapshot.quotas));
     this.counters.keepOnly(this.table.endpoints);
   }
 }

@@ -11,7 +11,7 @@ import { outcomeOf } from './outcome-code.js';
 import { Attempt } from './attempt.js';
 import type { AttemptOwner, ResponseHeaders } from './attempt.js';
 import { BodyTooLargeError } from './body.js';
-import type { Body } from './body.js';
+import type { Body, BodyLimits } from './body.js';
 import type { Core } from './core.js';
 import { refusal } from './errors.js';
 import type { Refusal } from './errors.js';
@@ -19,8 +19,9 @@ import type { Exchange } from './exchange.js';
 import type { Visitor } from './gate.js';
 import { nodeHeaders, nodePath, timeoutMsOf } from './node-request.js';
 import { pick } from './pick.js';
+import type { Wish } from './pick.js';
 import { refuse, writeAnswerHead } from './respond.js';
-import { isPrediction } from './routes.js';
+import { isPrediction, isTensorFlow } from './routes.js';
 import type { TableVersion } from './routing-table.js';
 import { dispatchAlone } from './upstreams.js';
 import type { Replica } from './upstreams.js';
@@ -42,7 +43,11 @@ const neverConnected = (error: Error): boolean =>
 export const lateBody = refusal('REQUEST_TIMEOUT', 'The body did not arrive in time. Try again.');
 
 export const tooLarge = (maxBytes: number): Refusal =>
-  refusal('PAYLOAD_TOO_LARGE', `The body is larger than the ${maxBytes} bytes that this gateway takes.`);
+  refusal('PAYLOAD_TOO_LARGE', `The body is larger than the ${maxBytes} bytes that are taken here.`);
+
+/** Of the endpoint, which are never wider than the gateway's own. */
+export const limitsOf = ({ endpoint }: Exchange, { settings }: Core): BodyLimits =>
+  endpoint?.limits ?? settings;
 
 class Forwarding implements AttemptOwner, Visitor {
   isInside = false;
@@ -71,7 +76,7 @@ class Forwarding implements AttemptOwner, Visitor {
     const { exchange, core } = this;
     if (exchange.req.expectsContinue) exchange.res.writeContinue();
     if (!isPrediction(exchange.route.operation)) return this.onBody({ kind: 'held', bytes: undefined });
-    exchange.req.readBody(core.settings, (body) => this.onBody(body));
+    exchange.req.readBody(limitsOf(exchange, core), (body) => this.onBody(body));
   }
 
   onHeaders(attempt: Attempt, status: number, headers: ResponseHeaders): void {
@@ -115,7 +120,8 @@ class Forwarding implements AttemptOwner, Visitor {
 
   onFailure(attempt: Attempt, error: Error): void {
     const { res } = this.exchange;
-    if (error instanceof BodyTooLargeError) return this.refuse(tooLarge(this.core.settings.maxBodyBytes));
+    if (error instanceof BodyTooLargeError)
+      return this.refuse(tooLarge(limitsOf(this.exchange, this.core).maxBodyBytes));
     this.judge(attempt.replica, 502, undefined);
     if (res.headersSent) {
       // The caller must see that the answer is cut off (RFC 9112 §8).
@@ -143,10 +149,20 @@ class Forwarding implements AttemptOwner, Visitor {
   onEntered(): void {
     const nowMs = performance.now();
     this.core.retryBudget.request(nowMs);
-    const replica = pick(this.replicas(), nowMs, this.core.random);
+    const replicas = this.replicas();
+    const replica = pick(replicas, nowMs, this.core.random, this.wish());
     if (replica) return this.send(replica, nowMs, false);
+    if (replicas.length > 0) return this.onTurnedAway();
     this.refuse(
-      refusal('NO_READY_REPLICA', `No node is ready to serve version ${this.version.label} now. Try again.`),
+      this.version.hasExternal
+        ? refusal(
+            'NOT_SUPPORTED',
+            `Version ${this.version.label} is served by the Open Inference Protocol only.`,
+          )
+        : refusal(
+            'NO_READY_REPLICA',
+            `No node is ready to serve version ${this.version.label} now. Try again.`,
+          ),
     );
   }
 
@@ -154,24 +170,31 @@ class Forwarding implements AttemptOwner, Visitor {
   private replicas(): readonly Replica[] {
     const { endpoint } = this.exchange;
     const now = endpoint && this.core.table?.endpoints.get(endpoint.name);
-    return (now?.routes.versions.get(this.version.version) ?? this.version).replicas;
+    const { replicas, hasExternal } = now?.routes.versions.get(this.version.version) ?? this.version;
+    if (!hasExternal || !isTensorFlow(this.exchange.route.operation)) return replicas;
+    return replicas.filter(({ external }) => !external);
+  }
+
+  private wish(not?: Replica): Wish {
+    const maxOutstanding = this.core.settings.maxConnectionsPerNode;
+    return not ? { maxOutstanding, not } : { maxOutstanding };
   }
 
   private send(replica: Replica, nowMs: number, alone: boolean): void {
     const { body, exchange, core } = this;
     const { operation } = exchange.route;
-    const headers = nodeHeaders(exchange, core.authorization, this.deadlineMs - nowMs);
+    const headers = nodeHeaders(exchange, replica, core.authorization, this.deadlineMs - nowMs);
     if (body?.kind === 'streamed' && body.contentLength !== undefined)
       headers.push('content-length', body.contentLength);
     if (exchange.sentMs === 0) exchange.sentMs = nowMs;
     this.attempt = new Attempt(replica, this);
     const options: Dispatcher.DispatchOptions = {
-      path: nodePath(this.version, operation),
+      path: nodePath(replica, operation),
       method: isPrediction(operation) ? 'POST' : exchange.req.method === 'HEAD' ? 'HEAD' : 'GET',
       headers,
       body: body === undefined ? null : body.kind === 'held' ? (body.bytes ?? null) : asBody(body.chunks()),
     };
-    if (alone) dispatchAlone(replica.address, core.settings, options, this.attempt);
+    if (alone) dispatchAlone(replica, options, this.attempt);
     else replica.pool.dispatch(options, this.attempt);
   }
 
@@ -181,7 +204,8 @@ class Forwarding implements AttemptOwner, Visitor {
     if (this.retried || body === undefined || (body.kind === 'streamed' && body.taken)) return false;
     const nowMs = performance.now();
     if (nowMs >= this.deadlineMs) return false;
-    const replica = pick(this.replicas(), nowMs, core.random, from) ?? (wasReset ? from : undefined);
+    const replica =
+      pick(this.replicas(), nowMs, core.random, this.wish(from)) ?? (wasReset ? from : undefined);
     if (!replica || !core.retryBudget.tryRetry(nowMs)) return false;
     this.retried = true;
     core.counters.retries += 1;

@@ -6,6 +6,7 @@ import type { Exchange } from './exchange.js';
 import { listedByConnection } from './hop-headers.js';
 import type { Operation } from './routes.js';
 import type { TableVersion } from './routing-table.js';
+import type { Replica } from './upstreams.js';
 
 const passedOn = [
   'content-type',
@@ -29,16 +30,29 @@ const frameOf: Record<Operation, readonly [string, string]> = {
   signatures: ['/v1', '/metadata'],
 };
 
-export const nodePath = (version: TableVersion, operation: Operation): string =>
-  frameOf[operation][0] + version.path + frameOf[operation][1];
+export const nodePath = (replica: Replica, operation: Operation): string =>
+  frameOf[operation][0] + replica.path + frameOf[operation][1];
 
-/** Flat header list for undici, which does the framing. */
-export function nodeHeaders(exchange: Exchange, authorization: string, remainingMs: number): string[] {
+/** What the replica wants to see: our own credential, but never at a server that is not ours. */
+export const authorizationFor = (
+  { external }: Replica,
+  ours: string,
+): readonly ['authorization', string] | readonly [] => {
+  const text = external ? external.authorization : ours;
+  return text === undefined ? [] : ['authorization', text];
+};
+
+/** Flat header list for undici, which does the framing. @param ours the gateway's own credential */
+export function nodeHeaders(
+  exchange: Exchange,
+  replica: Replica,
+  ours: string,
+  remainingMs: number,
+): string[] {
   const { headers } = exchange.req;
   const listed = listedByConnection(headers.connection);
-  const fields = [
-    'authorization',
-    authorization,
+  const fields: string[] = [
+    ...authorizationFor(replica, ours),
     sluiceHeaders.requestId,
     exchange.requestId,
     sluiceHeaders.deadlineMs,

@@ -3,15 +3,30 @@ import { pickOfTwo } from '#routing/balancer';
 import { outlierDefaults, usable } from '#routing/outlier';
 import type { Replica } from './upstreams.js';
 
-/** @param not the replica that has just failed, when another is wanted */
+export interface Wish {
+  /** No replica has more requests of ours under way. */
+  readonly maxOutstanding: number;
+  /** The replica that has just failed or is slow, when another is wanted. */
+  readonly not?: Replica;
+}
+
+/** Undefined when there is none, or none has room. */
 export function pick(
   replicas: readonly Replica[],
   nowMs: number,
   random: () => number,
-  not?: Replica,
+  { maxOutstanding, not }: Wish,
 ): Replica | undefined {
+  const candidates = candidatesOf(replicas, nowMs, not);
+  const chosen = pickOfTwo(candidates, nowMs, random);
+  if (chosen === undefined || chosen.load.outstanding < maxOutstanding) return chosen;
+  const free = candidates.filter(({ load }) => load.outstanding < maxOutstanding);
+  return pickOfTwo(free, nowMs, random);
+}
+
+function candidatesOf(replicas: readonly Replica[], nowMs: number, not?: Replica): readonly Replica[] {
   if (not === undefined && !replicas.some((replica) => replica.health.ejectedUntilMs > nowMs))
-    return pickOfTwo(replicas, nowMs, random);
+    return replicas;
   const others = not === undefined ? replicas : replicas.filter((replica) => replica !== not);
-  return pickOfTwo(usable(others, nowMs, outlierDefaults), nowMs, random);
+  return usable(others, nowMs, outlierDefaults);
 }

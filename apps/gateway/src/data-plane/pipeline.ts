@@ -8,7 +8,7 @@ import { authorize } from './authorize.js';
 import { announcedLength } from './caller.js';
 import type { Core } from './core.js';
 import type { Exchange } from './exchange.js';
-import { forward, tooLarge } from './forward.js';
+import { forward, limitsOf, tooLarge } from './forward.js';
 import { resolve } from './resolve.js';
 import { refuse } from './respond.js';
 import { answerEndpointStatistics } from './statistics.js';
@@ -85,6 +85,6 @@ function routed(core: Core, exchange: Exchange, identity: Identity, table: Routi
   const version = resolve(exchange, table, identity.claims, core.random);
   if ('code' in version || !isPrediction(route.operation)) return version;
   const length = announcedLength(req);
-  const { maxBodyBytes } = core.settings;
+  const { maxBodyBytes } = limitsOf(exchange, core);
   return length !== undefined && length > maxBodyBytes ? tooLarge(maxBodyBytes) : version;
 }

@@ -66,7 +66,7 @@ async function ask(
   const answer = await replica.pool.request({
     path,
     method: 'GET',
-    headers: nodeHeaders(exchange, core.authorization, timeoutMs).filter((_, i, all) => {
+    headers: nodeHeaders(exchange, replica, core.authorization, timeoutMs).filter((_, i, all) => {
       const name = all[i - (i % 2)];
       return name !== 'accept-encoding' && name !== 'accept';
     }),
@@ -102,8 +102,9 @@ function answerSum(
     });
 }
 
+/** External nodes count under names of their own, and not every one counts at all. */
 const replicasOf = (versions: readonly TableVersion[]): Replica[] =>
-  versions.flatMap((version) => version.replicas);
+  versions.flatMap((version) => version.replicas.filter(({ external }) => !external));
 
 /** `GET /v2/models/{endpoint}[/versions/{pin}]/stats`: of all versions behind the endpoint, or of one. */
 export function answerEndpointStatistics(core: Core, exchange: Exchange, table: RoutingTable): void {

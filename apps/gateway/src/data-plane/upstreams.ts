@@ -4,6 +4,7 @@
  */
 import { Client, Pool } from 'undici';
 import type { Dispatcher } from 'undici';
+import type { SnapshotExternalNode } from '#contracts/snapshot';
 import { newLoad } from '#routing/balancer';
 import type { Load } from '#routing/balancer';
 import { newHealth } from '#routing/outlier';
@@ -11,18 +12,40 @@ import type { Health } from '#routing/outlier';
 import { Gate } from './gate.js';
 import type { GateSettings } from './gate.js';
 
+/** A server that is not Sluice's own. */
+export interface ExternalServer {
+  /** What it wants to see; our own credential is never sent to it. */
+  readonly authorization: string | undefined;
+  /** As the checks of this gateway found it; before the first it counts as not ready. */
+  isReady: boolean;
+}
+
 export interface Replica {
   readonly nodeId: string;
   readonly address: string;
-  /** Where it says whether it can serve its version. */
-  readonly readyPath: string;
+  /** Its version's part of a path there: `/models/{model}/versions/{n}`. */
+  readonly path: string;
+  /** Undefined for a node of ours. */
+  readonly external: ExternalServer | undefined;
   readonly pool: Pool;
+  /** How connections to it are opened. */
+  readonly connecting: Client.Options;
   readonly load: Load;
   readonly health: Health;
 }
 
+/** Whom connections to nodes trust, and how they show themselves; undefined: what Node trusts, and not at all. */
+export interface NodeTls {
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  /** The name that the certificate must have; undefined: that of the address. */
+  readonly servername?: string | undefined;
+}
+
 export interface UpstreamSettings extends GateSettings {
   readonly connectTimeoutMs: number;
+  readonly nodeTls: NodeTls;
 }
 
 /** Shorter than any node keeps an idle connection, so that ours closes first. A node's Keep-Alive hint shortens it further. */
@@ -30,19 +53,18 @@ const keepAliveMs = 4_000;
 
 /** Sends on a connection of its own: a retry must not meet another stale socket of the pool. */
 export function dispatchAlone(
-  address: string,
-  settings: UpstreamSettings,
+  { address, connecting }: Replica,
   options: Dispatcher.DispatchOptions,
   handler: Dispatcher.DispatchHandler,
 ): void {
-  const client = new Client(new URL(address).origin, clientOptions(settings));
+  const client = new Client(new URL(address).origin, connecting);
   client.dispatch(options, handler);
   client.close(() => undefined);
 }
 
-const clientOptions = ({ connectTimeoutMs }: UpstreamSettings): Client.Options => ({
+const clientOptions = (connectTimeoutMs: number, tls: NodeTls): Client.Options => ({
   pipelining: 1,
-  connect: { timeout: connectTimeoutMs },
+  connect: { timeout: connectTimeoutMs, ...definedOf(tls) },
   keepAliveTimeout: keepAliveMs,
   keepAliveMaxTimeout: 30_000,
   // The request's own deadline governs.
@@ -50,8 +72,23 @@ const clientOptions = ({ connectTimeoutMs }: UpstreamSettings): Client.Options =
   bodyTimeout: 0,
 });
 
+/** undici spreads its options over others: what is undefined must not be there. */
+const definedOf = (tls: NodeTls): NodeTls =>
+  Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined));
+
+/** Where a replica is, and what the server there calls it. */
+export interface ReplicaSite {
+  readonly nodeId: string;
+  readonly address: string;
+  readonly path: string;
+  readonly external: Pick<SnapshotExternalNode, 'authorization' | 'ca_pem' | 'server_name'> | undefined;
+}
+
+const isSame = (replica: Replica, { external }: ReplicaSite, pool: Pool): boolean =>
+  replica.pool === pool && replica.external?.authorization === (external?.authorization ?? undefined);
+
 /** Finds or makes a replica. */
-export type MakeReplica = (model: string, version: number, nodeId: string, address: string) => Replica;
+export type MakeReplica = (model: string, version: number, site: ReplicaSite) => Replica;
 /** Finds or makes the gate of a version, wide enough for its replicas. */
 export type MakeGate = (model: string, version: number, replicas: number) => Gate;
 
@@ -70,9 +107,10 @@ export class Upstreams {
     const pools = new Map<string, Pool>();
     const replicas = new Map<string, Replica>();
     const gates = new Map<string, Gate>();
-    const poolAt = (address: string): Pool => {
-      const pool = pools.get(address) ?? this.pools.get(address) ?? this.connect(address);
-      pools.set(address, pool);
+    const poolAt = ({ address, external }: ReplicaSite): Pool => {
+      const key = external ? JSON.stringify([address, external.ca_pem, external.server_name]) : address;
+      const pool = pools.get(key) ?? this.pools.get(key) ?? this.connect(address, this.tlsOf(external));
+      pools.set(key, pool);
       return pool;
     };
     const makeGate: MakeGate = (model, version, count) => {
@@ -82,22 +120,16 @@ export class Upstreams {
       gate.resize(count);
       return gate;
     };
-    const makeReplica: MakeReplica = (model, version, nodeId, address) => {
-      const key = JSON.stringify([model, version, nodeId, address]);
-      const replica = this.replicas.get(key) ?? {
-        nodeId,
-        address,
-        readyPath: `/v2/models/${encodeURIComponent(model)}/versions/${version}/ready`,
-        pool: poolAt(address),
-        load: newLoad(nowMs),
-        health: newHealth(),
-      };
-      poolAt(address);
+    const makeReplica: MakeReplica = (model, version, site) => {
+      const key = `${model}/${version} ${site.nodeId} ${site.address} ${site.path}`;
+      const pool = poolAt(site);
+      const last = this.replicas.get(key);
+      const replica = last && isSame(last, site, pool) ? last : this.newReplica(site, pool, last, nowMs);
       replicas.set(key, replica);
       return replica;
     };
     const built = build(makeReplica, makeGate);
-    for (const [address, pool] of this.pools) if (!pools.has(address)) pool.close(() => undefined);
+    for (const [key, pool] of this.pools) if (!pools.has(key)) pool.close(() => undefined);
     this.pools = pools;
     this.replicas = replicas;
     this.gates = gates;
@@ -121,9 +153,31 @@ export class Upstreams {
     await Promise.all([...this.pools.values()].map((pool) => pool.destroy()));
   }
 
-  private connect(address: string): Pool {
+  private tlsOf(external: ReplicaSite['external']): NodeTls {
+    const { nodeTls } = this.settings;
+    if (!external) return nodeTls;
+    return { ...nodeTls, ca: external.ca_pem ?? nodeTls.ca, servername: external.server_name ?? undefined };
+  }
+
+  /** What was learnt of the last one holds for the next, which only differs in how it is spoken to. */
+  private newReplica(site: ReplicaSite, pool: Pool, last: Replica | undefined, nowMs: number): Replica {
+    const { nodeId, address, path, external } = site;
+    const isReady = last?.external?.isReady ?? false;
+    return {
+      nodeId,
+      address,
+      path,
+      external: external && { authorization: external.authorization ?? undefined, isReady },
+      pool,
+      connecting: clientOptions(this.settings.connectTimeoutMs, this.tlsOf(external)),
+      load: last?.load ?? newLoad(nowMs),
+      health: last?.health ?? newHealth(),
+    };
+  }
+
+  private connect(address: string, tls: NodeTls): Pool {
     return new Pool(new URL(address).origin, {
-      ...clientOptions(this.settings),
+      ...clientOptions(this.settings.connectTimeoutMs, tls),
       connections: this.settings.maxConnectionsPerNode,
     });
   }
