@@ -59,4 +59,8 @@ export const sluiceHeaders = {
   node: 'x-sluice-node',
   /** From node to gateway: microseconds in the queue, a comma, microseconds of decoding, running and encoding. */
   timing: 'x-sluice-timing',
+  /** From node to gateway: how many requests of the version it has beside the one that it answers. */
+  load: 'x-sluice-load',
+  /** Marks copies whose answers nobody gets. */
+  shadow: 'x-sluice-shadow',
 } as const;

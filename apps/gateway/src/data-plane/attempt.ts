@@ -1,6 +1,7 @@
 /** One try at one replica: an undici handler that counts the replica's load and hands what comes back to its owner, until it is dropped. */
 import type { Dispatcher } from 'undici';
-import { observe } from '#routing/balancer';
+import { sluiceHeaders } from '#contracts/oip';
+import { hint, observe } from '#routing/balancer';
 import type { Replica } from './upstreams.js';
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
@@ -12,6 +13,8 @@ export interface AttemptOwner {
   onEnd(attempt: Attempt): void;
   onFailure(attempt: Attempt, error: Error): void;
 }
+
+const saneLoad = /^\d{1,6}$/;
 
 const dropped = new Error('The gateway does not need this answer any more');
 
@@ -64,6 +67,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
     const nowMs = performance.now();
     this.answeredMs = nowMs;
     if (status < 500) observe(this.replica.load, nowMs - this.startedMs, nowMs);
+    const load = headers[sluiceHeaders.load];
+    if (typeof load === 'string' && saneLoad.test(load)) hint(this.replica.load, Number(load), nowMs);
     this.owner.onHeaders(this, status, headers);
   }
 

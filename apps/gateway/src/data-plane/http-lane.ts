@@ -17,6 +17,11 @@ export function readAway(message: IncomingMessage): void {
 }
 
 function streamed(message: IncomingMessage, head: readonly Buffer[], maxBytes: number): StreamedBody {
+  const counted = (chunk: Buffer): Buffer => {
+    body.size += chunk.length;
+    if (body.size > maxBytes) throw new BodyTooLargeError(`The body is larger than ${maxBytes} bytes`);
+    return chunk;
+  };
   const body: StreamedBody = {
     kind: 'streamed',
     contentLength: message.headers['content-length'],
@@ -24,15 +29,9 @@ function streamed(message: IncomingMessage, head: readonly Buffer[], maxBytes: n
     size: 0,
     async *chunks() {
       body.taken = true;
-      for (const chunk of head) {
-        body.size += chunk.length;
-        yield chunk;
-      }
-      for await (const chunk of message.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-        body.size += chunk.length;
-        if (body.size > maxBytes) throw new BodyTooLargeError(`The body is larger than ${maxBytes} bytes`);
-        yield chunk;
-      }
+      for (const chunk of head) yield counted(chunk);
+      const rest = message.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+      for await (const chunk of rest) yield counted(chunk);
     },
   };
   return body;
