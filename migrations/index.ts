@@ -18,6 +18,7 @@ import { People1795636000000 } from './1795636000000-people.js';
 import { MetricSeries1795634312364 } from './1795634312364-metric-series.js';
 import { TrainingLog1795634312365 } from './1795634312365-training-log.js';
 import { Search1795635152309 } from './1795635152309-search.js';
+import { Uploads1795636009521 } from './1795636009521-uploads.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -38,4 +39,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   MetricSeries1795634312364,
   TrainingLog1795634312365,
   Search1795635152309,
+  Uploads1795636009521,
 ];

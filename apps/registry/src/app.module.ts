@@ -29,6 +29,7 @@ import { PlatformModule } from './platform.module.js';
 import type { Platform } from './platform.module.js';
 import { QuotasModule } from './quotas/quotas.module.js';
 import { TeamsModule } from './teams/teams.module.js';
+import { UploadsModule } from './uploads/uploads.module.js';
 import { UsageModule } from './usage/usage.module.js';
 import { VersionsModule } from './versions/versions.module.js';
 import { WebhooksModule } from './webhooks/webhooks.module.js';
@@ -51,6 +52,7 @@ const features = [
   RunsModule,
   ModelsModule,
   VersionsModule,
+  UploadsModule,
   ArtifactsModule,
   AliasesModule,
   EndpointsModule,

@@ -8,6 +8,7 @@ import { MlflowServer } from './mlflow/mlflow-server.js';
 import { NestLogger } from './http/nest-logger.js';
 import { createAdapter, prepareServer } from './http/server.js';
 import type { Platform } from './platform.module.js';
+import { TusServer } from './uploads/tus-server.js';
 
 export async function createApp(platform: Platform): Promise<NestFastifyApplication> {
   const app = await NestFactory.create<NestFastifyApplication>(
@@ -24,6 +25,7 @@ export async function createApp(platform: Platform): Promise<NestFastifyApplicat
     authenticate: (request, spec) => authenticator.authenticate(request, spec),
   });
   app.get(MlflowServer).serve(app.getHttpAdapter().getInstance());
+  app.get(TusServer).serve(app.getHttpAdapter().getInstance());
   serveDocs(app);
   return app;
 }

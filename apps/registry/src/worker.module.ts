@@ -1,11 +1,13 @@
 import { Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
+import { ArtifactStoreModule } from './artifacts/artifact-store.module.js';
 import { JOBS, JobWorker } from './jobs/job-worker.js';
 import type { JobTable } from './jobs/job-worker.js';
 import { PlacementService } from './nodes/placement.service.js';
 import { PlatformModule } from './platform.module.js';
 import type { Platform } from './platform.module.js';
 import { WebhookDispatcher } from './webhooks/webhook-dispatcher.js';
+import { UploadExpiry } from './uploads/upload-expiry.js';
 
 /** The worker process: jobs and what they run, no HTTP. */
 @Module({})
@@ -13,18 +15,24 @@ export class WorkerModule {
   static with(platform: Platform): DynamicModule {
     return {
       module: WorkerModule,
-      imports: [PlatformModule.with(platform)],
+      imports: [PlatformModule.with(platform), ArtifactStoreModule],
       providers: [
         JobWorker,
         PlacementService,
+        UploadExpiry,
         WebhookDispatcher,
         {
           provide: JOBS,
-          useFactory: (placement: PlacementService, webhooks: WebhookDispatcher): JobTable => ({
+          useFactory: (
+            placement: PlacementService,
+            webhooks: WebhookDispatcher,
+            uploads: UploadExpiry,
+          ): JobTable => ({
             placement: { everyMs: 2_000, run: () => placement.run() },
             webhooks: { everyMs: 1_000, run: () => webhooks.run() },
+            uploads: { everyMs: 60_000, run: () => uploads.run() },
           }),
-          inject: [PlacementService, WebhookDispatcher],
+          inject: [PlacementService, WebhookDispatcher, UploadExpiry],
         },
       ],
     };

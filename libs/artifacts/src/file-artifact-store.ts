@@ -9,18 +9,30 @@ import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { SluiceError } from '#platform/errors';
 import { v7 as uuidv7 } from 'uuid';
-import type { ArtifactStore, ByteRange, StoredArtifact, WriteOptions } from './artifact-store.js';
+import type { ArtifactStore, ByteRange, Claim, StoredArtifact, WriteOptions } from './artifact-store.js';
 import { digestStream } from './digest-stream.js';
+import { isMissing, syncFolder } from './durable-files.js';
 
 /** A temporary file that nobody has written to for so long belongs to a process that died. */
 const staleAfterMs = 60 * 60 * 1_000;
 
+export interface FileStoreOptions {
+  readonly claim?: Claim;
+  readonly nowMs?: number;
+}
+
 export class FileArtifactStore implements ArtifactStore {
-  private constructor(private readonly root: string) {}
+  private constructor(
+    private readonly root: string,
+    private readonly claim: Claim | undefined,
+  ) {}
 
   /** Opens the store in `root`, creates it when needed and sweeps what a dead process left behind. */
-  static async create(root: string, nowMs: number = Date.now()): Promise<FileArtifactStore> {
-    const store = new FileArtifactStore(root);
+  static async create(
+    root: string,
+    { claim, nowMs = Date.now() }: FileStoreOptions = {},
+  ): Promise<FileArtifactStore> {
+    const store = new FileArtifactStore(root, claim);
     await mkdir(store.#temporaryFolder, { recursive: true });
     await mkdir(join(root, 'sha256'), { recursive: true });
     await store.sweep(nowMs);
@@ -33,6 +45,7 @@ export class FileArtifactStore implements ArtifactStore {
     try {
       // `flush` makes the stream call fsync before it closes the file.
       await pipeline(source, digest, createWriteStream(temporary, { flags: 'wx', mode: 0o640, flush: true }));
+      await this.claim?.({ sha256: digest.sha256, sizeBytes: digest.sizeBytes });
       await this.#commit(temporary, digest.sha256);
     } catch (error) {
       await rm(temporary, { force: true });
@@ -68,7 +81,10 @@ export class FileArtifactStore implements ArtifactStore {
     return digest.sha256 === sha256;
   }
 
-  /** Removes temporary files that no process writes any more. Call it now and then: a killed process cannot. */
+  async remove(sha256: string): Promise<void> {
+    await rm(this.#pathOf(sha256), { force: true });
+  }
+
   async sweep(nowMs: number): Promise<void> {
     for (const name of await readdir(this.#temporaryFolder)) {
       const path = join(this.#temporaryFolder, name);
@@ -104,17 +120,6 @@ export class FileArtifactStore implements ArtifactStore {
   }
 }
 
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
 const discard = (): Writable => new Writable({ write: (_chunk, _encoding, done) => done() });
 const notFound = (sha256: string): SluiceError =>
   new SluiceError('ARTIFACT_NOT_FOUND', `There is no artifact ${sha256.slice(0, 64)}.`);
-const isMissing = (error: unknown): boolean =>
-  error instanceof Error && 'code' in error && error.code === 'ENOENT';

@@ -21,6 +21,7 @@ import { experimentRoutes, runRoutes } from './routes/runs.js';
 import { searchRoutes } from './routes/search.js';
 import { signingKeyRoutes } from './routes/signing-keys.js';
 import { teamRoutes } from './routes/teams.js';
+import { uploadRoutes } from './routes/uploads.js';
 import { usageRoutes } from './routes/usage.js';
 import { webhookRoutes } from './routes/webhooks.js';
 import { Snapshot } from './snapshot.js';
@@ -536,6 +537,7 @@ export const routes = {
   auth,
   models: model,
   versions: version,
+  uploads: uploadRoutes,
   aliases: aliasRoutes,
   endpoints: endpoint,
   experiments: experimentRoutes,

@@ -44,6 +44,7 @@ import {
 } from './entities/run.entity.js';
 import { SearchDocumentEntity } from './entities/search.entity.js';
 import { TeamEntity } from './entities/team.entity.js';
+import { UploadEntity, UploadPieceEntity } from './entities/upload.entity.js';
 import { PriceEntity, UsageHourEntity, UsageSourceEntity } from './entities/usage.entity.js';
 import {
   AliasEntity,
@@ -107,6 +108,8 @@ export const entities = [
   MlflowUploadPartEntity,
   ModelCardEntity,
   SearchDocumentEntity,
+  UploadEntity,
+  UploadPieceEntity,
 ];
 
 export interface DatabaseSettings {

@@ -1,4 +1,4 @@
-import type { FileArtifactStore } from '#artifacts/file-artifact-store';
+import type { ArtifactStore } from '#artifacts/artifact-store';
 import { messageOf } from '#platform/errors';
 import type { Logger } from '#platform/logger';
 import { Inject, Injectable } from '@nestjs/common';
@@ -14,7 +14,7 @@ export class ArtifactSweep implements OnModuleInit, OnModuleDestroy {
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
-    @Inject(ARTIFACT_STORE) private readonly store: FileArtifactStore,
+    @Inject(ARTIFACT_STORE) private readonly store: ArtifactStore,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 

@@ -41,12 +41,11 @@ export class MlflowFiles {
     refuseAnnouncedLength(request, maxBytes);
     const body = openBody(request);
     try {
-      const { sha256, sizeBytes } = await this.store.write(body, { maxBytes });
+      const { sha256 } = await this.store.write(body, { maxBytes });
       await this.dataSource.manager.query(
-        `WITH stored AS (INSERT INTO artifacts (sha256, size_bytes, created_at) VALUES ($2, $3, now()) ON CONFLICT DO NOTHING)
-         INSERT INTO mlflow_files (path, sha256, updated_at) VALUES ($1, $2, now())
+        `INSERT INTO mlflow_files (path, sha256, updated_at) VALUES ($1, $2, now())
          ON CONFLICT (path) DO UPDATE SET sha256 = excluded.sha256, updated_at = excluded.updated_at`,
-        [path, sha256, sizeBytes],
+        [path, sha256],
       );
     } finally {
       body.destroy();

@@ -7,12 +7,7 @@ import type { ArtifactStore } from '#artifacts/artifact-store';
 import type { CreateVersion, UploadQuery, Version, VersionStatus } from '#contracts/models';
 import { ModelEntity } from '#database/entities/model.entity';
 import { RunEntity } from '#database/entities/run.entity';
-import {
-  ArtifactEntity,
-  ConfigRevisionEntity,
-  VersionEntity,
-  VersionFileEntity,
-} from '#database/entities/version.entity';
+import { ConfigRevisionEntity, VersionEntity, VersionFileEntity } from '#database/entities/version.entity';
 import { Transactions } from '#database/transactions';
 import type { WriteContext } from '#database/transactions';
 import { SluiceError } from '#platform/errors';
@@ -24,6 +19,7 @@ import { ARTIFACT_STORE } from '../artifacts/artifact-store.token.js';
 import { CONFIG } from '../config.js';
 import type { RegistryConfig } from '../config.js';
 import type { Caller } from '../http/caller.js';
+import { violatedConstraint } from '../http/violations.js';
 import { JobQueue } from '../jobs/job-queue.js';
 import { findModel, lockModel, requireUnarchived } from '../models/model-lookup.js';
 import { receiveUpload } from './receive-upload.js';
@@ -65,7 +61,8 @@ export class UploadsService {
     await this.requireRun(runId);
   }
 
-  private async requireRun(runId: string | undefined): Promise<void> {
+  /** @throws SluiceError RUN_NOT_FOUND */
+  async requireRun(runId: string | undefined): Promise<void> {
     if (runId === undefined || (await this.dataSource.manager.existsBy(RunEntity, { id: runId }))) return;
     throw new SluiceError('RUN_NOT_FOUND', `There is no run ${runId}.`);
   }
@@ -97,12 +94,8 @@ export async function insertVersion(
   requireUnarchived(model);
   const row = newVersion(model, plan, metadata, caller);
   await tx.manager.update(ModelEntity, { id: model.id }, { next_version: row.number + 1 });
-  await insertArtifacts(tx, files, row.created_at);
   await tx.manager.insert(VersionEntity, row);
-  await tx.manager.insert(
-    VersionFileEntity,
-    files.map(({ path, sha256 }) => ({ version_id: row.id, path, sha256 })),
-  );
+  await insertFiles(tx, row.id, files);
   await tx.manager.insert(ConfigRevisionEntity, {
     version_id: row.id,
     revision: row.config_revision,
@@ -144,16 +137,17 @@ const newVersion = (
   created_by: caller.subject,
 });
 
-/** Sorted, because two uploads of the same files wait for one another row by row and must do so in the same order. */
-async function insertArtifacts(
+/** The rows of the artifacts are there: the store claimed them before it kept the bytes. */
+async function insertFiles(
   tx: WriteContext,
+  versionId: string,
   files: ReceivedUpload['files'],
-  createdAt: Date,
 ): Promise<void> {
-  const sizes = new Map(files.map((file) => [file.sha256, file.size_bytes]));
-  const rows = [...sizes]
-    .toSorted(([one], [other]) => (one < other ? -1 : 1))
-    .map(([sha256, size_bytes]) => ({ sha256, size_bytes, created_at: createdAt }));
+  const rows = files.map(({ path, sha256 }) => ({ version_id: versionId, path, sha256 }));
   if (rows.length === 0) return;
-  await tx.manager.createQueryBuilder().insert().into(ArtifactEntity).values(rows).orIgnore().execute();
+  await tx.manager.insert(VersionFileEntity, rows).catch((error: unknown) => {
+    if (violatedConstraint(error) !== 'version_files_artifact_fkey') throw error;
+    const detail = 'The upload took so long that its first files are kept no more. Send it again.';
+    throw new SluiceError('UPLOAD_EXPIRED', detail, { cause: error });
+  });
 }

@@ -10,6 +10,6 @@ import { VersionsService } from './versions.service.js';
   imports: [ArtifactsModule],
   controllers: [VersionsController],
   providers: [VersionsService, UploadsService, ConfigsService, AnnotationsService],
-  exports: [VersionsService],
+  exports: [VersionsService, UploadsService],
 })
 export class VersionsModule {}

@@ -54,8 +54,12 @@ export class VersionEntity {
   created_by!: string;
 }
 
-/** Bytes in the artifact store, by digest. Rows are shared by all versions that hold the same bytes. */
+/**
+ * Bytes in the artifact store, by digest. Rows are shared by all versions that hold the same bytes. A row is written before
+ * the bytes can be read, so bytes without a row do not exist.
+ */
 @Entity('artifacts')
+@Index('artifacts_claimed_at_idx', ['claimed_at'])
 @Check('artifacts_sha256_check', `"sha256" ~ '^[0-9a-f]{64}$'`)
 @Check('artifacts_size_check', '"size_bytes" >= 0')
 export class ArtifactEntity {
@@ -65,6 +69,9 @@ export class ArtifactEntity {
   size_bytes!: number;
   @Column(instant)
   created_at!: Date;
+  /** When somebody last stored these bytes: for a while after that only he knows what will refer to them. */
+  @Column({ ...instant, default: () => 'now()' })
+  claimed_at!: Date;
 }
 
 @Entity('version_files')
