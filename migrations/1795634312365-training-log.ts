@@ -28,7 +28,7 @@ export class TrainingLog1795634312365 implements MigrationInterface {
       `CREATE TABLE "logged_model_metrics" ("logged_model_id" uuid NOT NULL, "key" text NOT NULL, "run_id" uuid NOT NULL, "dataset_name" text NOT NULL, "dataset_digest" text NOT NULL, "step" bigint NOT NULL, "timestamp_ms" bigint NOT NULL, "value" double precision NOT NULL, CONSTRAINT "logged_model_metrics_pkey" PRIMARY KEY ("logged_model_id", "key", "run_id", "dataset_name", "dataset_digest"))`,
     );
     await queryRunner.query(
-      `CREATE TABLE "mlflow_uploads" ("id" uuid NOT NULL, "path" text NOT NULL, "parts" integer NOT NULL, "secret_sha256" text NOT NULL, "created_at" TIMESTAMP WITH TIME ZONE NOT NULL, CONSTRAINT "mlflow_uploads_pkey" PRIMARY KEY ("id"))`,
+      `CREATE TABLE "mlflow_uploads" ("id" uuid NOT NULL, "path" text NOT NULL, "parts" integer NOT NULL, "secret_sha256" text NOT NULL, "sha256" text, "created_at" TIMESTAMP WITH TIME ZONE NOT NULL, CONSTRAINT "mlflow_uploads_pkey" PRIMARY KEY ("id"))`,
     );
     await queryRunner.query(`CREATE INDEX "mlflow_uploads_created_idx" ON "mlflow_uploads"  ("created_at") `);
     await queryRunner.query(

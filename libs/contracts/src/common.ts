@@ -53,7 +53,7 @@ export const VersionNumberText = z
   .pipe(VersionNumber);
 
 export const Tags = z
-  .record(z.string().min(1).max(250), z.string().max(5_000))
+  .record(z.string().min(1).max(250), z.string().max(100_000))
   .describe('Free key-value pairs');
 export const Description = z.string().max(65_536);
 

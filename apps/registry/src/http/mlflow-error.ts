@@ -3,7 +3,7 @@ import type { ErrorCode } from '#contracts/errors';
 import type { SluiceError } from '#platform/errors';
 
 /** Whether an address is one of MLflow's protocol. */
-export const isMlflowPath = (url: string): boolean => /^\/api\/[23]\.0\/?mlflow/.test(url);
+export const isMlflowPath = (url: string): boolean => /^\/(?:api\/[23]\.0\/?mlflow|get-artifact|model-versions\/get-artifact)/.test(url);
 
 export interface MlflowError {
   readonly status: number;
@@ -27,6 +27,7 @@ const byStatus: Readonly<Record<number, string>> = {
   409: 'RESOURCE_CONFLICT',
   429: 'REQUEST_LIMIT_EXCEEDED',
   500: 'INTERNAL_ERROR',
+  501: 'NOT_IMPLEMENTED',
   503: 'TEMPORARILY_UNAVAILABLE',
   504: 'DEADLINE_EXCEEDED',
 };

@@ -14,6 +14,18 @@ export const Int64 = z.union([
 export const Millis = Int64.pipe(z.int().min(0).max(8_640_000_000_000_000));
 export const Key = z.string().min(1).max(250);
 
+/** Name of a metric, param or tag of a run; MLflow uses them as paths. */
+export const RunKey = Key.regex(
+  /^[\p{L}\p{M}\p{N}_\-. :/]+$/u,
+  'may hold letters, digits, "_", "-", ".", " ", ":" and "/" only',
+).refine(
+  (key) => !/^\/|\/$|\/\/|(?:^|\/)\.\.?(?:\/|$)/.test(key),
+  'must be a clean relative path: no "//", ".", ".." or slash at an end',
+);
+
+/** Of values of tags of registered models and versions. */
+export const maxRegistryTagChars = 100_000;
+
 /** A repeated query parameter that was given once comes as a single text. */
 export const TextList = z.union([z.array(z.string()), z.string().transform((text) => [text])]).default([]);
 

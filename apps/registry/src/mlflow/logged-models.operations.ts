@@ -1,14 +1,14 @@
 /** Logged models of MLflow 3: a model's files and facts, from the run that made it, before anyone registers it. */
 import { LoggedModelEntity } from '#database/entities/mlflow.entity';
-import { ExperimentEntity } from '#database/entities/run.entity';
 import { SluiceError } from '#platform/errors';
 import { Injectable } from '@nestjs/common';
 import { DataSource, IsNull } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { madeUpName } from '../runs/run-name.js';
-import { ExperimentOperations, experimentIdOf } from './experiments.operations.js';
-import { Key, fromHex, runFields, runIdOf, searchFields, tagList, toHex, toPairs } from './fields.js';
+import { ExperimentOperations } from './experiments.operations.js';
+import { Key, fromHex, runIdOf, searchFields, tagList } from './fields.js';
+import { loggedModelRoot, toLoggedModels } from './logged-model-views.js';
 import { MlflowFiles } from './mlflow-files.js';
 import { operation } from './operation.js';
 import { orderTerms, readPage } from './search/keyset.js';
@@ -26,16 +26,23 @@ const Create = z.object({
   tags: tagList(8_000),
 });
 const Status = z.enum(['LOGGED_MODEL_PENDING', 'LOGGED_MODEL_READY', 'LOGGED_MODEL_UPLOAD_FAILED']);
-const Outputs = z.object({ ...runFields, models: z.array(ById).max(1_000).default([]) });
+const DatasetChoice = {
+  dataset_name: z.string().max(500).default(''),
+  dataset_digest: z.string().max(36).default(''),
+};
 const { order_by: _textOrder, ...searching } = searchFields(50, 1_000);
 const Search = z.object({
   ...searching,
   experiment_ids: z.array(z.string()).max(1_000).default([]),
+  datasets: z.array(z.object(DatasetChoice)).max(100).default([]),
   order_by: z
-    .array(z.object({ field_name: z.string().max(300), ascending: z.boolean().default(true) }))
+    .array(
+      z.object({ field_name: z.string().max(300), ascending: z.boolean().default(true), ...DatasetChoice }),
+    )
     .max(20)
     .default([]),
 });
+type Datasets = readonly z.output<z.ZodObject<typeof DatasetChoice>>[];
 
 const read = { method: 'GET', access: 'runs:read' } as const;
 const write = { method: 'POST', access: 'runs:write' } as const;
@@ -92,11 +99,6 @@ export class LoggedModelOperations {
         return { root_uri: `mlflow-artifacts:/${root}`, files };
       },
     ),
-    // A logged model names its run when it is made, so there is nothing more to write.
-    operation({ ...write, path: 'runs/outputs', input: Outputs }, async (input) => {
-      runIdOf(input);
-      for (const model of input.models) await this.find(model.model_id);
-    }),
   ];
 
   constructor(
@@ -117,11 +119,8 @@ export class LoggedModelOperations {
   }
 
   /** Where its files are. */
-  async rootOf(row: LoggedModelEntity): Promise<string> {
-    const experiment = await this.dataSource.manager.findOneByOrFail(ExperimentEntity, {
-      id: row.experiment_id,
-    });
-    return `${experimentIdOf(experiment)}/models/${loggedModelId(row.id)}/artifacts`;
+  rootOf(row: LoggedModelEntity): Promise<string> {
+    return loggedModelRoot(this.dataSource.manager, row.id);
   }
 
   private async create(input: z.output<typeof Create>): Promise<object> {
@@ -177,10 +176,15 @@ export class LoggedModelOperations {
     const ids = await Promise.all(
       input.experiment_ids.map(async (id) => (await this.experiments.find(id)).id),
     );
-    const orders = input.order_by.map((order) => `${order.field_name} ${order.ascending ? 'ASC' : 'DESC'}`);
-    const filter = toCondition(input.filter, resolve, parameters);
+    const filter = toCondition(input.filter, resolverOf(input.datasets), parameters);
     const terms = [
-      ...orderTerms(orders, resolve, parameters),
+      ...input.order_by.flatMap((order) =>
+        orderTerms(
+          [`${order.field_name} ${order.ascending ? 'ASC' : 'DESC'}`],
+          resolverOf(order.dataset_name === '' ? [] : [order]),
+          parameters,
+        ),
+      ),
       { sql: 'x.created_at', type: 'instant', descending: true } as const,
       { sql: 'x.id', type: 'uuid', descending: false } as const,
     ];
@@ -196,31 +200,14 @@ export class LoggedModelOperations {
       pageToken: input.page_token,
       limit: input.max_results,
     });
-    return { models: await Promise.all(rows.map((row) => this.view(row))), ...next };
+    return { models: await toLoggedModels(this.dataSource.manager, rows), ...next };
   }
 
   private async view(row: LoggedModelEntity): Promise<object> {
-    const root = await this.rootOf(row);
-    return {
-      info: {
-        model_id: loggedModelId(row.id),
-        experiment_id: root.split('/', 1)[0],
-        name: row.name,
-        creation_timestamp_ms: row.created_at.getTime(),
-        last_updated_timestamp_ms: row.updated_at.getTime(),
-        artifact_uri: `mlflow-artifacts:/${root}`,
-        status: `LOGGED_MODEL_${row.status}`,
-        model_type: row.model_type,
-        ...(row.run_id === null ? {} : { source_run_id: toHex(row.run_id) }),
-        tags: toPairs(row.tags),
-      },
-      data: { params: toPairs(row.params), metrics: [] },
-    };
+    const [view] = await toLoggedModels(this.dataSource.manager, [row]);
+    return view ?? {};
   }
 }
-
-/** The id as clients see it. */
-export const loggedModelId = (uuid: string): string => `m-${toHex(uuid)}`;
 
 const columns = {
   name: { sql: 'x.name', type: 'text' },
@@ -235,8 +222,19 @@ const columns = {
   last_updated_timestamp_ms: { sql: 'x.updated_at', type: 'instant' },
 } as const;
 
-const resolve: Resolve = ({ entity, key }, parameters) => {
-  if (entity === 'attribute') return attributeOf(columns, key);
-  if (entity === 'metric') return undefined;
-  return { sql: `(x.${entity}s ->> ${parameters.add(key)}::text)`, type: 'text' };
-};
+/** A metric is the latest that any run measured, with one of the datasets if there are any. */
+const resolverOf =
+  (datasets: Datasets): Resolve =>
+  ({ entity, key }, parameters) => {
+    if (entity === 'attribute') return attributeOf(columns, key);
+    if (entity === 'dataset') return undefined;
+    if (entity !== 'metric') return { sql: `(x.${entity}s ->> ${parameters.add(key)}::text)`, type: 'text' };
+    const chosen = datasets.map(({ dataset_name, dataset_digest }) => {
+      const digest = `${parameters.add(dataset_digest)}::text`;
+      return `(q.dataset_name = ${parameters.add(dataset_name)}::text AND (${digest} = '' OR q.dataset_digest = ${digest}))`;
+    });
+    const sql = `(SELECT q.value FROM logged_model_metrics q WHERE q.logged_model_id = x.id
+      AND q.key = ${parameters.add(key)}::text AND (${chosen.length === 0 ? 'true' : chosen.join(' OR ')})
+      ORDER BY q.timestamp_ms DESC, q.step DESC, q.run_id LIMIT 1)`;
+    return { sql, type: 'number' };
+  };

@@ -3,7 +3,7 @@
  * `versions/<id>/` lie the files of registered versions, which never change.
  */
 import type { IncomingMessage } from 'node:http';
-import type { ArtifactStore } from '#artifacts/artifact-store';
+import type { ArtifactStore, StoredArtifact } from '#artifacts/artifact-store';
 import { FilePath } from '#contracts/models';
 import type { VersionFile } from '#contracts/models';
 import { allows } from '#contracts/scopes';
@@ -35,21 +35,30 @@ export class MlflowFiles {
 
   /** Stores the body of `request` under `path`; what was there before is replaced. */
   async put(path: string, request: IncomingMessage, caller: Caller): Promise<void> {
-    requireScope(caller, 'runs:write');
-    await this.requireOwner(FilePath.safeParse(path).data ?? '');
+    await this.requireWritable(path, caller);
     const maxBytes = this.config.SLUICE_MAX_UPLOAD_BYTES;
     refuseAnnouncedLength(request, maxBytes);
     const body = openBody(request);
     try {
-      const { sha256 } = await this.store.write(body, { maxBytes });
-      await this.dataSource.manager.query(
-        `INSERT INTO mlflow_files (path, sha256, updated_at) VALUES ($1, $2, now())
-         ON CONFLICT (path) DO UPDATE SET sha256 = excluded.sha256, updated_at = excluded.updated_at`,
-        [path, sha256],
-      );
+      await this.record(path, await this.store.write(body, { maxBytes }));
     } finally {
       body.destroy();
     }
+  }
+
+  /** From now on these bytes lie under `path`. */
+  async record(path: string, { sha256 }: Pick<StoredArtifact, 'sha256'>): Promise<void> {
+    await this.dataSource.manager.query(
+      `INSERT INTO mlflow_files (path, sha256, updated_at) VALUES ($1, $2, now())
+       ON CONFLICT (path) DO UPDATE SET sha256 = excluded.sha256, updated_at = excluded.updated_at`,
+      [path, sha256],
+    );
+  }
+
+  /** @throws SluiceError FORBIDDEN, or INVALID_REQUEST unless the path lies below a run or logged model that exists */
+  async requireWritable(path: string, caller: Caller): Promise<void> {
+    requireScope(caller, 'runs:write');
+    await this.requireOwner(FilePath.safeParse(path).data ?? '');
   }
 
   /** Deletes a file, or a folder with all that is in it. */

@@ -10,7 +10,7 @@ import { AliasesService } from '../aliases/aliases.service.js';
 import type { Caller } from '../http/caller.js';
 import { findModel } from '../models/model-lookup.js';
 import { ModelsService } from '../models/models.service.js';
-import { Int64, Key, TextList, searchFields, tagList, toPairs } from './fields.js';
+import { Int64, Key, TextList, maxRegistryTagChars, searchFields, tagList, toPairs } from './fields.js';
 import { operation } from './operation.js';
 import { orderTerms, readPage } from './search/keyset.js';
 import type { Placed } from './search/keyset.js';
@@ -27,7 +27,7 @@ const RegisteredModelName = z
 const Create = z.object({
   name: RegisteredModelName,
   description: Description.default(''),
-  tags: tagList(5_000),
+  tags: tagList(maxRegistryTagChars),
 });
 const Alias = ByName.extend({ alias: AliasName });
 
@@ -83,7 +83,7 @@ export class ModelOperations {
       {
         ...write,
         path: 'registered-models/set-tag',
-        input: ByName.extend({ key: Key, value: z.string().max(5_000) }),
+        input: ByName.extend({ key: Key, value: z.string().max(maxRegistryTagChars) }),
       },
       (input, caller) => this.setTags(input.name, caller, (tags) => ({ ...tags, [input.key]: input.value })),
     ),

@@ -30,11 +30,14 @@ export function operation<S extends z.ZodType>(
   { input, ...head }: OperationHead<S>,
   run: (input: z.output<S>, caller: Caller) => Promise<object | void>,
 ): Operation {
-  return { ...head, handle: async (raw, caller) => (await run(parse(input, raw), caller)) ?? {} };
+  return { ...head, handle: async (raw, caller) => (await run(parseFields(input, raw), caller)) ?? {} };
 }
 
-/** Unknown fields are ignored, and null is absence, as in protobuf's JSON. */
-function parse<S extends z.ZodType>(schema: S, raw: Readonly<Record<string, unknown>>): z.output<S> {
+/** Unknown fields are ignored, and null is absence, as in protobuf's JSON. @throws SluiceError INVALID_REQUEST */
+export function parseFields<S extends z.ZodType>(
+  schema: S,
+  raw: Readonly<Record<string, unknown>>,
+): z.output<S> {
   const given = Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== null));
   const result = schema.safeParse(given);
   if (result.success) return result.data;

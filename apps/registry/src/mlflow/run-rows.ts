@@ -15,11 +15,15 @@ export interface MlflowRunRow {
   readonly params: object[];
   readonly tags: object[];
   readonly metrics: object[];
+  readonly dataset_inputs: object[];
+  readonly model_inputs: object[];
   readonly model_outputs: object[];
 }
 
 /** Shown like `experimentIdOf`. */
 const experimentId = `CASE WHEN e.name = 'Default' THEN '0' ELSE replace(e.id::text, '-', '') END`;
+
+const modelId = (column: string): string => `'m-' || replace(${column}::text, '-', '')`;
 
 /** The runs of these ids, in their order. */
 export function readMlflowRuns(manager: EntityManager, ids: readonly string[]): Promise<MlflowRunRow[]> {
@@ -31,8 +35,17 @@ export function readMlflowRuns(manager: EntityManager, ids: readonly string[]): 
         FROM run_tags WHERE run_id = r.id) AS tags,
        (SELECT coalesce(json_agg(json_build_object('key', key, 'value', value, 'timestamp', timestamp_ms, 'step', step)
           ORDER BY key), '[]') FROM metric_series WHERE run_id = r.id) AS metrics,
-       (SELECT coalesce(json_agg(json_build_object('model_id', 'm-' || replace(id::text, '-', ''), 'step', 0) ORDER BY id), '[]')
-        FROM logged_models WHERE run_id = r.id AND deleted_at IS NULL) AS model_outputs
+       (SELECT coalesce(json_agg(json_build_object('tags', (SELECT coalesce(json_agg(json_build_object('key', key, 'value', value)), '[]')
+            FROM jsonb_each_text(i.tags)), 'dataset', json_strip_nulls(json_build_object('name', d.name, 'digest', d.digest,
+            'source_type', d.source_type, 'source', d.source, 'schema', d.schema, 'profile', d.profile))) ORDER BY d.id), '[]')
+        FROM run_datasets i JOIN datasets d ON d.id = i.dataset_id WHERE i.run_id = r.id) AS dataset_inputs,
+       (SELECT coalesce(json_agg(json_build_object('model_id', ${modelId('o.logged_model_id')}) ORDER BY o.logged_model_id), '[]')
+        FROM run_models o WHERE o.run_id = r.id AND NOT o.is_output) AS model_inputs,
+       (SELECT coalesce(json_agg(json_build_object('model_id', ${modelId('o.id')}, 'step', o.step) ORDER BY o.id), '[]')
+        FROM (SELECT logged_model_id AS id, step FROM run_models WHERE run_id = r.id AND is_output
+          UNION SELECT x.id, 0 FROM logged_models x WHERE x.run_id = r.id AND x.deleted_at IS NULL
+            AND NOT EXISTS (SELECT FROM run_models y WHERE y.run_id = r.id AND y.logged_model_id = x.id AND y.is_output)) o
+       ) AS model_outputs
      FROM unnest($1::uuid[]) WITH ORDINALITY AS wanted(id, place)
      JOIN runs r ON r.id = wanted.id JOIN experiments e ON e.id = r.experiment_id ORDER BY wanted.place`,
     [ids],
@@ -59,6 +72,6 @@ export const toRunInfo = (row: MlflowRunRow) => ({
 export const toMlflowRun = (row: MlflowRunRow) => ({
   info: toRunInfo(row),
   data: { params: row.params, tags: row.tags, metrics: row.metrics },
-  inputs: {},
+  inputs: { dataset_inputs: row.dataset_inputs, model_inputs: row.model_inputs },
   outputs: { model_outputs: row.model_outputs },
 });

@@ -14,7 +14,18 @@ import { madeUpName } from '../runs/run-name.js';
 import { writeMetrics } from '../runs/metric-store.js';
 import { writeBatch } from '../runs/run-store.js';
 import { ExperimentOperations, viewCondition } from './experiments.operations.js';
-import { Int64, Key, Millis, runFields, runIdOf, runNotFound, searchFields, tagList } from './fields.js';
+import {
+  Int64,
+  Key,
+  Millis,
+  runFields,
+  runIdOf,
+  RunKey,
+  runNotFound,
+  searchFields,
+  tagList,
+} from './fields.js';
+import { writeModelMetrics } from './logged-model-metrics.js';
 import { operation } from './operation.js';
 import { readMlflowRuns, toMlflowRun, toRunInfo } from './run-rows.js';
 import { searchRuns } from './run-search.js';
@@ -33,13 +44,33 @@ const Update = Run.extend({
   end_time: Millis.optional(),
   run_name: z.string().max(250).default(''),
 });
-const Metric = z.object({ key: Key, value: MetricValue, timestamp: Millis, step: Int64.default(0) });
-const Param = z.object({ key: Key, value: z.string().max(6_000).default('') });
-const Tag = z.object({ key: Key, value: z.string().max(8_000).default('') });
+const Metric = z.object({
+  key: RunKey,
+  value: MetricValue,
+  timestamp: Millis,
+  step: Int64.default(0),
+  model_id: z.string().default(''),
+  dataset_name: z.string().max(500).default(''),
+  dataset_digest: z.string().max(36).default(''),
+});
+const Param = z.object({ key: RunKey, value: z.string().max(6_000).default('') });
+const Tag = z.object({ key: RunKey, value: z.string().max(8_000).default('') });
+const toRecord = (pairs: readonly { key: string; value: string }[]): Record<string, string> =>
+  Object.fromEntries(pairs.map(({ key, value }) => [key, value]));
+/** The whole of an MLmodel file as JSON. */
+const LoggedByTwo = z.looseObject({
+  artifact_path: z.string(),
+  utc_time_created: z.string(),
+  flavors: z.record(z.string(), z.unknown()),
+});
 const Batch = Run.extend({
   metrics: z.array(Metric).max(1_000).default([]),
   params: z.array(Param).max(100).default([]),
-  tags: tagList(8_000).refine((tags) => Object.keys(tags).length <= 100, 'at most 100 tags a batch'),
+  tags: z
+    .array(Tag)
+    .default([])
+    .transform(toRecord)
+    .refine((tags) => Object.keys(tags).length <= 100, 'at most 100 tags a batch'),
 });
 const Search = z.object({
   ...searchFields(1_000, 50_000),
@@ -81,6 +112,10 @@ export class RunOperations {
       this.deleteTag(runIdOf(input), input.key, caller),
     ),
     operation({ ...write, path: 'runs/log-batch', input: Batch }, (input, caller) => this.log(input, caller)),
+    operation(
+      { ...write, path: 'runs/log-model', input: Run.extend({ model_json: z.string().max(100_000) }) },
+      (input, caller) => this.logModel(runIdOf(input), input.model_json, caller),
+    ),
     operation({ method: 'POST', access: 'runs:read', path: 'runs/search', input: Search }, (input) =>
       this.search(input),
     ),
@@ -164,12 +199,14 @@ export class RunOperations {
       );
     const id = runIdOf(input);
     const batch = { metrics: metrics.map(toPoint), params: toParams(params), tags };
-    const isPlain = params.length === 0 && Object.keys(tags).length === 0;
+    const ofModels = metrics.filter(({ model_id }) => model_id !== '');
+    const isPlain = params.length === 0 && Object.keys(tags).length === 0 && ofModels.length === 0;
     // One statement is a transaction of its own.
     if (isPlain && (await retryDeadlocks(() => writeMetrics(this.dataSource.manager, id, batch.metrics))))
       return;
     await this.change(id, caller, async (tx) => {
       await writeBatch(tx.manager, id, batch);
+      await writeModelMetrics(tx.manager, id, ofModels);
       const name = tags[runNameTag];
       if (name !== undefined && name !== '') await tx.manager.update(RunEntity, { id }, { name });
     });
@@ -186,8 +223,26 @@ export class RunOperations {
     });
   }
 
+  /** A model that a client of MLflow 2 logged: its description joins the others in a tag, once. */
+  private async logModel(id: string, modelJson: string, caller: Caller): Promise<void> {
+    const model = LoggedByTwo.safeParse(parseJson(modelJson));
+    if (!model.success)
+      throw new SluiceError(
+        'INVALID_REQUEST',
+        "Invalid value for parameter 'model_json': not a model's JSON.",
+      );
+    await this.change(id, caller, async (tx) => {
+      await tx.manager.query(
+        `INSERT INTO run_tags AS t (run_id, key, value) VALUES ($1, $2, jsonb_build_array($3::jsonb)::text)
+         ON CONFLICT (run_id, key) DO UPDATE SET value = (t.value::jsonb || excluded.value::jsonb)::text
+         WHERE NOT t.value::jsonb @> excluded.value::jsonb`,
+        [id, 'mlflow.log-model.history', JSON.stringify(model.data)],
+      );
+    });
+  }
+
   /** Writers share the run; a deletion waits for them, and they see it. */
-  private change(
+  change(
     id: string,
     caller: Caller,
     work: (tx: WriteContext, run: RunEntity) => Promise<void>,
@@ -239,4 +294,12 @@ function toParams(params: readonly z.output<typeof Param>[]): Record<string, str
     record.set(key, value);
   }
   return Object.fromEntries(record);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

@@ -2,7 +2,7 @@
 import type { VersionStatus } from '#contracts/models';
 import type { EntityManager } from 'typeorm';
 import { toHex, toPairs } from './fields.js';
-import { loggedModelId } from './logged-models.operations.js';
+import { loggedModelId } from './logged-model-views.js';
 import { attributeOf } from './search/sql.js';
 import type { Parameters, Resolve } from './search/sql.js';
 

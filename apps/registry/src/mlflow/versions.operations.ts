@@ -13,7 +13,7 @@ import { JobQueue } from '../jobs/job-queue.js';
 import { findModel } from '../models/model-lookup.js';
 import { insertVersion } from '../versions/uploads.service.js';
 import { VersionsService } from '../versions/versions.service.js';
-import { Int64, Key, runIdOf, searchFields, tagList } from './fields.js';
+import { Int64, Key, runIdOf, maxRegistryTagChars, searchFields, tagList } from './fields.js';
 import { operation } from './operation.js';
 import { orderTerms, readPage } from './search/keyset.js';
 import type { Placed } from './search/keyset.js';
@@ -37,7 +37,7 @@ const Create = z.object({
   model_id: z.string().default(''),
   run_link: z.string().max(2_000).default(''),
   description: Description.default(''),
-  tags: tagList(5_000),
+  tags: tagList(maxRegistryTagChars),
 });
 const stages: Readonly<Record<string, string>> = {
   none: 'None',
@@ -88,7 +88,7 @@ export class VersionOperations {
       {
         ...write,
         path: 'model-versions/set-tag',
-        input: Version.extend({ key: Key, value: z.string().max(5_000) }),
+        input: Version.extend({ key: Key, value: z.string().max(maxRegistryTagChars) }),
       },
       async (input, caller) => {
         if (input.key.startsWith(ownTagPrefix))
@@ -142,6 +142,11 @@ export class VersionOperations {
     });
     await this.jobs.lookAgain('placement');
     return this.view({ name: input.name, version: made.version });
+  }
+
+  /** Where its files are, below the root of all artifacts. */
+  async rootOf(address: z.output<typeof Version>): Promise<string> {
+    return versionUri((await this.row(address)).id).slice('mlflow-artifacts:/'.length);
   }
 
   /** @throws SluiceError VERSION_NOT_FOUND */

@@ -163,6 +163,9 @@ export class MlflowUploadEntity {
   /** Its hash is kept: who knows the secret may send parts, with no token. */
   @Column('text')
   secret_sha256!: string;
+  /** Of the whole file, once it was put together: to complete it again is a no-op. */
+  @Column('text', { nullable: true })
+  sha256!: string | null;
   @Column(instant)
   created_at!: Date;
 }
