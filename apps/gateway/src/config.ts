@@ -35,6 +35,7 @@ export const GatewaySettings = z.object({
   SLUICE_GATEWAY_PORT: portSetting.default(8080),
   SLUICE_GATEWAY_ADMIN_HOST: z.string().min(1).default('127.0.0.1'),
   SLUICE_GATEWAY_ADMIN_PORT: portSetting.default(8082),
+  SLUICE_GATEWAY_WORKERS: z.coerce.number().int().min(1).max(128).default(1),
   SLUICE_GATEWAY_DATA_DIR: z.string().min(1).default('./data/gateway'),
   SLUICE_GATEWAY_HOLD_BYTES: bytes.default(mebibyte),
   SLUICE_GATEWAY_MAX_BODY_BYTES: bytes.default(64 * mebibyte),
