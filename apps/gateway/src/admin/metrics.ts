@@ -1,6 +1,7 @@
 /** Prometheus metrics, made from the data plane's counters when they are asked for. Nothing here runs on the request path. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Core } from '../data-plane/core.js';
+import { createShadowMetrics } from './shadow-metrics.js';
 import {
   Latency,
   latencyBoundsMs,
@@ -250,6 +251,13 @@ export function createMetrics(core: Core): Registry {
     () => core.accessLog?.dropped ?? 0,
   );
   addTotal(registry, 'sluice_gateway_retries_total', 'Requests sent a second time', () => counters.retries);
+  addTotal(
+    registry,
+    'sluice_gateway_hedges_total',
+    'Requests for which a second replica was asked because the first was slow',
+    () => counters.hedges,
+  );
+  core.shadows.onResult = createShadowMetrics(registry);
   addTotal(
     registry,
     'sluice_gateway_ejections_total',
