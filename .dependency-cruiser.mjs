@@ -8,7 +8,6 @@ const mayImport = {
   routing: ['contracts'],
   quota: ['contracts'],
   inference: ['contracts'],
-  comparison: ['contracts', 'inference'],
   client: ['contracts'],
   platform: ['contracts'],
   artifacts: ['contracts', 'platform'],
@@ -16,7 +15,7 @@ const mayImport = {
 };
 const appsMayImport = {
   registry: ['contracts', 'client', 'routing', 'quota', 'artifacts', 'database', 'platform'],
-  gateway: ['contracts', 'client', 'comparison', 'routing', 'quota', 'platform'],
+  gateway: ['contracts', 'client', 'routing', 'quota', 'platform'],
   node: ['contracts', 'client', 'inference', 'artifacts', 'platform'],
   standalone: ['contracts', 'client', 'platform'],
 };
@@ -52,7 +51,7 @@ export default {
     {
       name: 'pure-libs-do-no-io',
       severity: 'error',
-      from: { path: '^libs/(routing|quota|inference|comparison)/', pathNot: '\\.spec\\.ts$' },
+      from: { path: '^libs/(routing|quota|inference)/', pathNot: '\\.spec\\.ts$' },
       to: {
         dependencyTypes: ['npm', 'npm-dev', 'core'],
         pathNot: ['node_modules/zod/', '^(node:)?(buffer|crypto)$'],

@@ -13,12 +13,14 @@ import { Mlflow1795540000000 } from './1795540000000-mlflow.js';
 import { TokenRevocation1795541000000 } from './1795541000000-token-revocation.js';
 import { AliasProtection1795633823738 } from './1795633823738-alias-protection.js';
 import { Webhooks1795634306920 } from './1795634306920-webhooks.js';
-import { ExternalNodes1795635026000 } from './1795635026000-external-nodes.js';
-import { People1795636000000 } from './1795636000000-people.js';
 import { MetricSeries1795634312364 } from './1795634312364-metric-series.js';
 import { TrainingLog1795634312365 } from './1795634312365-training-log.js';
+import { ExternalNodes1795635026000 } from './1795635026000-external-nodes.js';
 import { Search1795635152309 } from './1795635152309-search.js';
+import { People1795636000000 } from './1795636000000-people.js';
 import { Uploads1795636009521 } from './1795636009521-uploads.js';
+import { QuotaBlocks1795637000000 } from './1795637000000-quota-blocks.js';
+import { UsageRows1795637000001 } from './1795637000001-usage-rows.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -34,10 +36,12 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   TokenRevocation1795541000000,
   AliasProtection1795633823738,
   Webhooks1795634306920,
-  ExternalNodes1795635026000,
-  People1795636000000,
   MetricSeries1795634312364,
   TrainingLog1795634312365,
+  ExternalNodes1795635026000,
   Search1795635152309,
+  People1795636000000,
   Uploads1795636009521,
+  QuotaBlocks1795637000000,
+  UsageRows1795637000001,
 ];

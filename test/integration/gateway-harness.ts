@@ -102,7 +102,7 @@ export class TestRegistry {
   hasLedger = true;
   readonly ledger = new MemoryLedger((id) => {
     const quota = this.current?.quotas.find((row) => row.id === id);
-    return quota && { ...quota, refillPerSecond: quota.refill_per_second, timeZone: 'UTC' };
+    return quota && { ...quota, refillPerSecond: quota.refill_per_second, timeZone: 'UTC', alertAt: [] };
   }, Date.now);
   url = '';
   private current: Snapshot | undefined;
@@ -154,7 +154,7 @@ export class TestRegistry {
   private async lease(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const call = LeaseCall.parse(JSON.parse((await bodyOf(req)).toString()));
     res.writeHead(200, { 'content-type': 'application/json' });
-    res.end(JSON.stringify(this.ledger.call(call)));
+    res.end(JSON.stringify(this.ledger.call(call) ?? {}));
   }
 }
 
@@ -243,6 +243,8 @@ export interface SnapshotWishes {
   /** Replicas by version of the model `iris`. */
   readonly versions: Readonly<Record<number, readonly ReplicaRow[]>>;
   readonly timeoutMs?: number;
+  /** The fewest bytes that a row takes; without it a request is one row. */
+  readonly rowBytes?: number;
   readonly aliases?: Record<string, number>;
   readonly traffic?: z.input<typeof Traffic>;
   readonly quotas?: readonly Partial<SnapshotQuota>[];
@@ -266,6 +268,7 @@ export function makeSnapshot(wishes: SnapshotWishes): Snapshot {
         versions: versions.map(([version, replicas]) => ({
           version: Number(version),
           default_timeout_ms: wishes.timeoutMs ?? 5_000,
+          row_bytes: wishes.rowBytes ?? null,
           replicas,
         })),
       },

@@ -1,5 +1,6 @@
 /** Who may call, which version answers, and how much: the gateway's stages from authenticate to admit. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Explanation } from '../../apps/gateway/src/admin/explain.js';
 import type { Gateway } from '../../apps/gateway/src/gateway.js';
 import {
   TestNode,
@@ -43,6 +44,11 @@ beforeEach(async () => {
 afterEach(cleanUp);
 
 const token = (wishes?: TokenWishes): Promise<string> => makeToken(registry.keys, wishes);
+
+async function adminGet(path: string): Promise<string> {
+  const headers = { authorization: `Bearer ${await token({ scope: 'admin' })}` };
+  return (await fetch(gateway.adminUrl + path, { headers })).text();
+}
 
 interface Wishes {
   readonly path?: string;
@@ -318,7 +324,19 @@ describe('quotas', () => {
     const refused = await infer(bearer);
     expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
     expect(refused.headers.get('ratelimit')).toMatch(/^"perday";r=0;t=\d+$/);
+    expect(refused.headers.get('x-sluice-quota')).toMatch(
+      /^"perday";unit="requests";limit=3;used=3;reserved=0;needed=1;reset=\d+$/,
+    );
     expect(await failure(refused)).toEqual([429, 'QUOTA_EXCEEDED']);
+    const asked = await infer(bearer, { headers: { accept: 'application/problem+json' } });
+    expect(asked.headers.get('content-type')).toBe('application/problem+json');
+    expect(await asked.json()).toMatchObject({
+      type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+      status: 429,
+      code: 'QUOTA_EXCEEDED',
+      'violated-policies': ['perday'],
+      quota: { name: 'perday', unit: 'requests', window: 'day', limit: 3, used: 3, reserved: 0, needed: 1 },
+    });
     expect(one.seen).toHaveLength(3);
     expect((await infer(await token({ client: 'another' }))).status).toBe(200);
     expect((await infer(bearer, { path: '/v2/models/iris', method: 'GET' })).status).toBe(200);
@@ -351,6 +369,34 @@ describe('quotas', () => {
     expect(slow.status).toBe(429);
   });
 
+  it('count rows and compute as the node reports them, which no caller sees', async () => {
+    const rows = { name: 'rows', window: 'day', unit: 'rows', limit: 12 } as const;
+    const compute = { name: 'compute', window: 'day', unit: 'compute_ms', limit: 6_000 } as const;
+    // A body of 13 bytes has room for 6 rows.
+    await set({ quotas: [rows, compute], versions: { 1: [one.replica] }, rowBytes: 2 });
+    one.respond = (_, res) => {
+      res.writeHead(200, { 'x-sluice-timing': '9000,700,3,250' });
+      res.end('{}');
+    };
+    const bearer = await token();
+    const answers: Response[] = [];
+    for (let i = 0; i < 4; i++) {
+      const response = await infer(bearer);
+      answers.push(response);
+      await response.arrayBuffer();
+      await until(() => gateway.core.inFlight === 0, 'settled');
+    }
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 429]);
+    expect(answers.every(({ headers }) => headers.get('x-sluice-timing') === null)).toBe(true);
+    expect(answers[3]?.headers.get('x-sluice-quota')).toMatch(
+      /^"rows";unit="rows";limit=12;used=9;.*;needed=6;/,
+    );
+    const [counted] = gateway.core.usage.drain().rows.filter(({ outcome }) => outcome === 'OK');
+    expect(counted).toMatchObject({ requests: 3, rows: 9, compute_us: 750 });
+    const cells = gateway.core.quotas.cellsFor('iris', 'tester', undefined);
+    expect(cells.map(({ quota }) => quota.name)).toEqual(['rows', 'compute']);
+  });
+
   it('hold as their outage policy says while the registry gives no leases', async () => {
     registry.hasLedger = false;
     const bearer = await token();
@@ -360,12 +406,20 @@ describe('quotas', () => {
     const statuses = [];
     for (let i = 0; i < 3; i++) statuses.push((await infer(bearer)).status);
     expect(statuses).toEqual([200, 200, 503]);
+    const told = (await infer(bearer)).headers.get('x-sluice-quota-outage');
+    expect(told).toBe('"rate";policy="local_share"');
+    const metrics = await adminGet('/metrics');
+    expect(metrics).toContain('sluice_gateway_quota_outage{quota="rate",policy="local_share"} 1');
+    expect(metrics).toContain('sluice_gateway_quota_uncounted_total{quota="rate",policy="local_share"} 2');
+    const explained = JSON.parse(await adminGet('/explain?endpoint=iris&client=tester')) as Explanation;
+    expect(explained.quotas).toMatchObject([{ name: 'rate', outage: 'local_share', in_outage: true }]);
     await set({ quotas: [{ name: 'open', window: 'minute', limit: 0, outage: 'open' }] });
     expect((await infer(bearer)).status).toBe(200);
     registry.hasLedger = true;
     await set({ quotas: [{ name: 'back', window: 'day', limit: 1, outage: 'deny' }] });
     await until(() => !gateway.core.leases.unreachable, 'the ledger answers again');
-    expect((await infer(bearer)).status).toBe(200);
+    const counted = await infer(bearer);
+    expect([counted.status, counted.headers.get('x-sluice-quota-outage')]).toEqual([200, null]);
     expect(await failure(await infer(bearer))).toEqual([429, 'QUOTA_EXCEEDED']);
   });
 

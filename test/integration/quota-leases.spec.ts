@@ -41,6 +41,7 @@ const itemOf = (quota: Quota, over: Partial<LeaseItem> = {}): LeaseItem => ({
   released: 0,
   need: 0,
   want: 0,
+  ahead: 0,
   ...over,
 });
 const callOf = (holder: string, sequence: number, ...items: LeaseItem[]) => ({
@@ -52,22 +53,24 @@ describe('lease calls', () => {
     const quota = await makeQuota();
     const holder = uuidv7();
     const first = await gateway.quotas.lease(callOf(holder, 1, itemOf(quota, { want: 5_000 })));
-    expect(first.grants).toMatchObject([{ granted: 500, left: 500, elsewhere: 0, lost: false }]);
+    expect(first.grants).toMatchObject([{ held: 500, left: 500, elsewhere: 0, limit: 1_000 }]);
     const second = await gateway.quotas.lease(callOf(uuidv7(), 1, itemOf(quota, { need: 700 })));
-    expect(second.grants).toMatchObject([{ granted: 500, left: 0, elsewhere: 500 }]);
+    expect(second.grants).toMatchObject([{ held: 500, left: 0, elsewhere: 500 }]);
     expect(second.gateways).toBe(2);
   });
 
-  it('answer the same call twice in the same way, and refuse one that was overtaken', async () => {
+  it('count a call that comes twice once, and refuse one that was overtaken', async () => {
     const quota = await makeQuota();
     const holder = uuidv7();
     const call = callOf(holder, 1, itemOf(quota, { need: 10 }));
     const answer = await gateway.quotas.lease(call);
-    expect(await gateway.quotas.lease(call)).toEqual(answer);
+    expect((await gateway.quotas.lease(call)).grants).toMatchObject([{ held: 10, left: 990, elsewhere: 0 }]);
     const window = answer.grants[0]?.window_start ?? 0;
     const report = itemOf(quota, { window_start: window, held: 10, spent: 4, released: 6 });
     const later = await gateway.quotas.lease(callOf(holder, 2, report));
-    expect(later.grants).toMatchObject([{ left: 996, elsewhere: 0 }]);
+    expect(later.grants).toMatchObject([{ held: 0, left: 996, elsewhere: 0 }]);
+    const again = await gateway.quotas.lease(callOf(holder, 2, report));
+    expect(again.grants).toMatchObject([{ held: 0, left: 996 }]);
     await expect(gateway.quotas.lease(call)).rejects.toMatchObject({ code: 'LEASE_LOST' });
     const other = await joinGateway('two');
     await expect(other.quotas.lease(callOf(holder, 3))).rejects.toMatchObject({ code: 'LEASE_LOST' });
@@ -79,10 +82,42 @@ describe('lease calls', () => {
     const { grants } = await gateway.quotas.lease(callOf(holder, 1, itemOf(quota, { need: 4 })));
     const window = grants[0]?.window_start ?? 0;
     const lie = itemOf(quota, { window_start: window, held: 4, spent: 1, released: 1_000, need: 1_000 });
-    expect((await gateway.quotas.lease(callOf(holder, 2, lie))).grants).toMatchObject([{ granted: 9 }]);
+    expect((await gateway.quotas.lease(callOf(holder, 2, lie))).grants).toMatchObject([{ held: 9 }]);
     const stranger = itemOf(quota, { window_start: window, held: 50, released: 50, need: 1 });
     const answer = await gateway.quotas.lease(callOf(uuidv7(), 1, stranger));
-    expect(answer.grants).toMatchObject([{ granted: 0, lost: true }]);
+    expect(answer.grants).toMatchObject([{ held: 0, lost: true }]);
+  });
+
+  it('of many gateways at once are served together, each by its own', async () => {
+    const quota = await makeQuota();
+    const broken = gateway.quotas.lease(callOf(uuidv7(), 7, itemOf(quota, { need: 1 })));
+    const others = Array.from({ length: 40 }, () =>
+      gateway.quotas.lease(callOf(uuidv7(), 1, itemOf(quota, { need: 30 }))),
+    );
+    await expect(broken).rejects.toMatchObject({ code: 'LEASE_LOST' });
+    const answers = await Promise.all(others);
+    expect(answers.reduce((sum, { grants }) => sum + (grants[0]?.held ?? 0), 0)).toBe(1_000);
+  });
+
+  it('get a block of the next window before it begins', async () => {
+    const quota = await makeQuota({ window: 'second', limit: 100 });
+    const holder = uuidv7();
+    const first = await gateway.quotas.lease(callOf(holder, 1, itemOf(quota, { need: 1 })));
+    let [grant] = first.grants;
+    for (let sequence = 2; (grant?.ahead ?? 0) === 0; sequence += 1) {
+      const wish = itemOf(quota, {
+        window_start: grant?.window_start ?? 0,
+        held: grant?.held ?? 0,
+        ahead: 30,
+      });
+      [grant] = (await gateway.quotas.lease(callOf(holder, sequence, wish))).grants;
+    }
+    expect(grant).toMatchObject({ ahead: 30, window_end: (grant?.window_start ?? 0) + 1_000 });
+    expect((grant?.next_ends_in_ms ?? 0) - (grant?.ends_in_ms ?? 0)).toBeCloseTo(1_000, 3);
+    let others;
+    do [others] = (await gateway.quotas.lease(callOf(uuidv7(), 1, itemOf(quota, { need: 1_000 })))).grants;
+    while (others && others.window_start < (grant?.window_end ?? 0));
+    if (others?.window_start === grant?.window_end) expect(others).toMatchObject({ held: 70, elsewhere: 30 });
   });
 
   it('need the scope of a gateway', async () => {
@@ -100,19 +135,35 @@ describe('lease calls', () => {
 
 describe('leases of gateways that were killed', () => {
   const expire = async (): Promise<void> => {
-    await registry.dataSource.query(`UPDATE quota_leases SET expires_at = now() - interval '1 second'`);
+    await registry.dataSource.query(`UPDATE quota_holders SET expires_at = now() - interval '2 seconds'`);
     await registry.app.get(QuotaSweeper).sweep();
   };
 
-  it('count as used, and what their holder still reports is not heard', async () => {
+  it('count as used, and their holder never comes back', async () => {
     const quota = await makeQuota({ limit: 10 });
     const holder = uuidv7();
     const { grants } = await gateway.quotas.lease(callOf(holder, 1, itemOf(quota, { need: 6 })));
     await expire();
     const window = grants[0]?.window_start ?? 0;
     const late = itemOf(quota, { window_start: window, held: 6, spent: 1, released: 5, need: 10 });
-    const answer = await gateway.quotas.lease(callOf(holder, 2, late));
-    expect(answer.grants).toMatchObject([{ granted: 4, left: 0, lost: true }]);
+    const call = gateway.quotas.lease(callOf(holder, 2, late));
+    await expect(call).rejects.toMatchObject({ code: 'LEASE_LOST' });
+    const answer = await gateway.quotas.lease(callOf(uuidv7(), 1, itemOf(quota, { need: 10 })));
+    expect(answer.grants).toMatchObject([{ held: 4, left: 0, elsewhere: 0 }]);
+  });
+
+  it('are renewed by any call, whatever it is about', async () => {
+    const quota = await makeQuota({ limit: 10 });
+    const holder = uuidv7();
+    const { grants } = await gateway.quotas.lease(callOf(holder, 1, itemOf(quota, { need: 6 })));
+    await registry.dataSource.query(`UPDATE quota_holders SET expires_at = now() - interval '2 seconds'`);
+    await gateway.quotas.lease(callOf(holder, 2));
+    await registry.app.get(QuotaSweeper).sweep();
+    const window = grants[0]?.window_start ?? 0;
+    const answer = await gateway.quotas.lease(
+      callOf(holder, 3, itemOf(quota, { window_start: window, held: 6 })),
+    );
+    expect(answer.grants).toMatchObject([{ held: 6, left: 4, lost: false }]);
   });
 
   it('are free again when they were for requests at a time', async () => {
@@ -120,7 +171,7 @@ describe('leases of gateways that were killed', () => {
     await gateway.quotas.lease(callOf(uuidv7(), 1, itemOf(quota, { need: 10 })));
     await expire();
     const answer = await gateway.quotas.lease(callOf(uuidv7(), 1, itemOf(quota, { need: 10 })));
-    expect(answer.grants).toMatchObject([{ granted: 10 }]);
+    expect(answer.grants).toMatchObject([{ held: 10 }]);
   });
 });
 
@@ -136,7 +187,7 @@ describe('a reset', () => {
     const changed = await registry.admin.quotas.reset({ params: { quota_id: quota.id } });
     expect(changed.revision).toBe(quota.revision + 1);
     const answer = await gateway.quotas.lease(callOf(uuidv7(), 1, itemOf(quota, { need: 10 })));
-    expect(answer.grants).toMatchObject([{ granted: 7, left: 0, elsewhere: 3 }]);
+    expect(answer.grants).toMatchObject([{ held: 7, left: 0, elsewhere: 3 }]);
   });
 });
 
@@ -148,11 +199,87 @@ describe('an extra grant', () => {
     const answer = await gateway.quotas.lease(
       callOf(uuidv7(), 1, itemOf(quota, { key: 'admin', need: 99 }), itemOf(quota, { key: 'b', need: 99 })),
     );
-    expect(answer.grants.map(({ granted }) => granted)).toEqual([15, 10]);
+    expect(answer.grants.map(({ held }) => held)).toEqual([15, 10]);
     const nobody = registry.admin.quotas.grant({ params, body: { amount: 5 } });
     await expect(nobody).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
     const { items } = await registry.admin.audit.list({ query: { action: 'quota.grant' } });
     expect(items).toMatchObject([{ subject: 'quotas/shared', after: { grant: { amount: 5 } } }]);
+  });
+});
+
+describe('an override', () => {
+  const inAnHour = (): string => new Date(Date.now() + 3_600_000).toISOString();
+  const ask = async (quota: Quota, key: string): Promise<number> => {
+    const item = itemOf(quota, { key, need: 1 });
+    const { grants } = await gateway.quotas.lease(callOf(uuidv7(), 1, item));
+    return grants[0]?.limit ?? -1;
+  };
+
+  it('is the limit until its end, for all counts or for one client', async () => {
+    const quota = await makeQuota({ limit: 10, per_client: true });
+    const params = { quota_id: quota.id };
+    const { quotas } = registry.admin;
+    await quotas.override({ params, body: { limit: 20, until: inAnHour() } });
+    await quotas.override({ params, body: { limit: 99, until: inAnHour(), client_id: 'admin' } });
+    expect([await ask(quota, 'admin'), await ask(quota, 'b')]).toEqual([99, 20]);
+    const standing = (await quotas.explain({ query: { client_id: 'admin' } })).quotas[0];
+    expect(standing).toMatchObject({ limit: 99, quota: { limit: 10, revision: 3 } });
+    expect(standing?.override_until).not.toBeNull();
+    expect((await quotas.overrides({ params })).items.map(({ limit }) => limit)).toEqual([20, 99]);
+    await quotas.revokeOverride({ params, query: { client_id: 'admin' } });
+    expect(await ask(quota, 'admin')).toBe(20);
+    await registry.dataSource.query(`UPDATE quota_overrides SET ends_at = now() - interval '1 ms'`);
+    expect(await ask(quota, 'admin')).toBe(10);
+    await registry.app.get(QuotaSweeper).sweep();
+    expect((await quotas.list()).items).toMatchObject([{ revision: 5 }]);
+    const { items } = await registry.admin.audit.list({ query: { subject_prefix: 'quotas/shared' } });
+    expect(items.slice(0, 4).map(({ action, actor }) => [action, actor])).toEqual([
+      ['quota.end_override', 'system'],
+      ['quota.revoke_override', 'client:admin'],
+      ['quota.override', 'client:admin'],
+      ['quota.override', 'client:admin'],
+    ]);
+  });
+
+  it('is refused without a future, and for a client where all share one count', async () => {
+    const params = { quota_id: (await makeQuota()).id };
+    const { quotas } = registry.admin;
+    for (const body of [
+      { limit: 1, until: '2020-01-01T00:00:00Z' },
+      { limit: 1, until: inAnHour(), client_id: 'admin' },
+    ])
+      await expect(quotas.override({ params, body })).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
+    await expect(quotas.revokeOverride({ params })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    const nowhere = { quota_id: uuidv7() };
+    await expect(quotas.overrides({ params: nowhere })).rejects.toMatchObject({ code: 'QUOTA_NOT_FOUND' });
+  });
+});
+
+describe('soft limits', () => {
+  it('are told once per window and share, whichever gateways reached them together', async () => {
+    const quota = await makeQuota({ limit: 100, alert_at: [0.8, 0.95] });
+    const spend = async (amount: number): Promise<void> => {
+      const holder = uuidv7();
+      const { grants } = await gateway.quotas.lease(callOf(holder, 1, itemOf(quota, { need: amount })));
+      const window = grants[0]?.window_start ?? 0;
+      const report = itemOf(quota, { window_start: window, held: amount, spent: amount });
+      await gateway.quotas.lease(callOf(holder, 2, report));
+    };
+    await Promise.all(Array.from({ length: 20 }, () => spend(4)));
+    const alerts = () =>
+      registry.dataSource.query<{ subject: string; data: object }[]>(
+        `SELECT subject, data FROM events WHERE type = 'quota.alert' ORDER BY at`,
+      );
+    expect(await alerts()).toMatchObject([
+      {
+        subject: 'quotas/shared',
+        data: { quota: 'shared', client_id: null, share: 0.8, used: 80, limit: 100 },
+      },
+    ]);
+    await Promise.all([spend(7), spend(8), spend(5)]);
+    expect(await alerts()).toMatchObject([{ data: { share: 0.8 } }, { data: { share: 0.95 } }]);
+    const bucket = makeQuota({ name: 'b', window: 'bucket', refill_per_second: 1, alert_at: [0.5] });
+    await expect(bucket).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
   });
 });
 
@@ -237,10 +364,10 @@ describe('several gateways at once', () => {
     await last.close();
     expect([...admitted.values()].reduce((sum, count) => sum + count, 0)).toBe(400);
     for (const count of admitted.values()) expect(count).toBeLessThanOrEqual(150);
-    const rows = await registry.dataSource.query<{ used: string; leased: string }[]>(
-      'SELECT used, leased FROM quota_windows WHERE quota_id = $1',
+    const rows = await registry.dataSource.query<{ used: string; leases: object }[]>(
+      'SELECT used, leases FROM quota_windows WHERE quota_id = $1',
       [quotas[0]?.id],
     );
-    expect(rows).toEqual([{ used: '400', leased: '0' }]);
+    expect(rows).toEqual([{ used: '400', leases: {} }]);
   });
 });

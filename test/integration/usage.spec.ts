@@ -1,6 +1,6 @@
 /** Metering from a request at a gateway to sums, CSV and a statement; and that nothing counts twice or gets lost on the way. */
 import { createClient } from '#client/client';
-import type { UsageRow } from '#contracts/usage';
+import type { UsageRow, UsageUnit } from '#contracts/usage';
 import { v7 as uuidv7 } from 'uuid';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { gatewayJoinToken, startRegistry } from '../support/registry.js';
@@ -39,9 +39,10 @@ const row = (changes: Partial<UsageRow>): UsageRow => ({
   version: 1,
   outcome: 'OK',
   requests: 1,
+  rows: 2,
   request_bytes: 10,
   response_bytes: 20,
-  node_us: 1_000,
+  compute_us: 1_000,
   ...changes,
 });
 
@@ -66,17 +67,19 @@ describe('batches', () => {
         hour: '2026-11-24T10:00:00Z',
         outcome: 'OK',
         requests: 8,
+        rows: 6,
         request_bytes: 30,
         response_bytes: 60,
-        node_us: 3_000,
+        compute_us: 3_000,
       },
       {
         hour: '2026-11-24T10:00:00Z',
         outcome: 'OVERLOADED',
         requests: 1,
+        rows: 2,
         request_bytes: 10,
         response_bytes: 20,
-        node_us: 1_000,
+        compute_us: 1_000,
       },
     ]);
   });
@@ -121,7 +124,7 @@ describe('sums', () => {
     });
     expect(answer.headers.get('content-type')).toBe('text/csv; charset=utf-8');
     expect(await answer.text()).toBe(
-      'month,endpoint,requests,request_bytes,response_bytes,node_us\r\n2026-11,"with, comma",1,10,20,1000\r\n',
+      'month,endpoint,requests,rows,request_bytes,response_bytes,compute_us\r\n2026-11,"with, comma",1,2,10,20,1000\r\n',
     );
     const stranger = await registry.caller('infer');
     await expect(stranger.client.usage.read({ query: wide })).rejects.toMatchObject({ code: 'FORBIDDEN' });
@@ -182,6 +185,10 @@ describe('a gateway', () => {
   it('brings what it served to the registry, also what it counted while the registry was away', async () => {
     const fake = await FakeRegistry.start();
     const node = await TestNode.start('one');
+    node.respond = (_, res) => {
+      res.writeHead(200, { 'x-sluice-timing': '1,9,3,5' });
+      res.end('{}');
+    };
     const taken: UsageRow[] = [];
     let isAway = true;
     fake.other = (req, res) => {
@@ -214,7 +221,7 @@ describe('a gateway', () => {
     await second.ready;
     for (let i = 0; i < 2; i += 1) expect(await infer(second.url, '{"a":12}')).toBe(200);
     await second.close();
-    const total = (field: 'requests' | 'request_bytes') => taken.reduce((sum, one) => sum + one[field], 0);
+    const total = (field: UsageUnit) => taken.reduce((sum, one) => sum + one[field], 0);
     expect(taken[0]).toMatchObject({
       team: 'search',
       client_id: 'shop',
@@ -222,8 +229,9 @@ describe('a gateway', () => {
       version: 1,
       outcome: 'OK',
     });
-    expect([total('requests'), total('request_bytes')]).toEqual([7, 5 * 7 + 2 * 8]);
-    expect(taken.every(({ node_us, response_bytes }) => node_us > 0 && response_bytes > 0)).toBe(true);
+    expect([total('requests'), total('rows'), total('compute_us')]).toEqual([7, 21, 35]);
+    expect(total('request_bytes')).toBe(5 * 7 + 2 * 8);
+    expect(taken.every(({ response_bytes }) => response_bytes > 0)).toBe(true);
   });
 });
 

@@ -9,6 +9,7 @@ import { dataPlaneSettings, listenSettings, tlsSettings } from './config.js';
 import type { GatewaySettings } from './config.js';
 import { ExternalChecks } from './control/check-external.js';
 import { openFiles } from './control/files.js';
+import type { GatewayFiles } from './control/files.js';
 import { LeaseLink } from './control/lease-link.js';
 import { startLink } from './control/link.js';
 import { probeEjected } from './control/probe-ejected.js';
@@ -47,6 +48,24 @@ function startLeases(
   return leases;
 }
 
+async function startUsage(
+  core: Core,
+  registry: SluiceClient,
+  files: GatewayFiles,
+  settings: GatewaySettings,
+  logger: Logger,
+): Promise<UsageSender> {
+  const usage = await UsageSender.start({
+    meter: core.usage,
+    file: files.usage,
+    send: (body, signal) => registry.usage.report({ body, signal }),
+    everyMs: settings.SLUICE_GATEWAY_USAGE_EVERY_MS,
+    logger,
+  });
+  core.usageBacklog = usage.spool;
+  return usage;
+}
+
 /** Starts a gateway. It listens at once and serves as soon as it has a snapshot. */
 export async function startGateway(settings: GatewaySettings, logger: Logger): Promise<Gateway> {
   const { SLUICE_GATEWAY_LEAVE_GRACE_MS: leaveGraceMs } = settings;
@@ -61,13 +80,7 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
   core.accessLog = accessLog?.log;
   const files = await openFiles(settings.SLUICE_GATEWAY_DATA_DIR, logger);
   const registry = createClient({ baseUrl: settings.SLUICE_REGISTRY_URL, token: () => core.credential });
-  const usage = await UsageSender.start({
-    meter: core.usage,
-    file: files.usage,
-    send: (body, signal) => registry.usage.report({ body, signal }),
-    everyMs: settings.SLUICE_GATEWAY_USAGE_EVERY_MS,
-    logger,
-  });
+  const usage = await startUsage(core, registry, files, settings, logger);
   const leases = startLeases(core, registry, settings, logger);
   const saved = await files.snapshot.read();
   if (saved) core.apply(saved);

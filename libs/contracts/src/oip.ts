@@ -57,10 +57,17 @@ export const sluiceHeaders = {
   version: 'x-sluice-version',
   deadlineMs: 'x-sluice-deadline-ms',
   node: 'x-sluice-node',
-  /** From node to gateway: microseconds in the queue, a comma, microseconds of decoding, running and encoding. */
+  /**
+   * From node to gateway, with commas: microseconds in the queue; of decoding, running and encoding; rows (batch items) of the request;
+   * microseconds of the model's time that are its own, for a batch is shared by its rows.
+   */
   timing: 'x-sluice-timing',
   /** From node to gateway: how many requests of the version it has beside the one that it answers. */
   load: 'x-sluice-load',
   /** Marks copies whose answers nobody gets. */
   shadow: 'x-sluice-shadow',
+  /** Which quota refused, in numbers. */
+  quota: 'x-sluice-quota',
+  /** While the ledger cannot be reached: which policy holds in its place, for each quota. */
+  quotaOutage: 'x-sluice-quota-outage',
 } as const;

@@ -3,8 +3,11 @@ import { z } from 'zod';
 import { Id, ModelName, Timestamp, pageOf, pageQuery } from './common.js';
 import { TeamName } from './teams.js';
 
-/** `bytes` are of the request's body; `compute_ms` is the time at the node, reserved up to the request's deadline. */
-export const QuotaUnit = z.enum(['requests', 'bytes', 'compute_ms', 'concurrency']);
+/**
+ * `rows` are batch items, reserved up to what the body has room for; `bytes` are of the request's body; `compute_ms` is the time in
+ * the model, as its node measures it, reserved up to the request's deadline.
+ */
+export const QuotaUnit = z.enum(['requests', 'rows', 'bytes', 'compute_ms', 'concurrency']);
 export type QuotaUnit = z.infer<typeof QuotaUnit>;
 
 /** `second`, `minute` and `hour` begin in UTC, `day` and `month` on the calendar of the team; a `bucket` refills all the time. */
@@ -17,6 +20,12 @@ const Outage = z
   .describe('Without the registry, once the leases are spent: refuse, admit limit / gateways, or admit all');
 const Limit = z.int().min(0).max(9_007_199_254_740_991);
 const ClientId = z.string().max(255);
+const Shares = z
+  .array(z.number().gt(0).max(1))
+  .max(10)
+  .describe(
+    'Shares of the limit, such as [0.8, 0.95], at which a `quota.alert` event tells that so much is used',
+  );
 
 export const QuotaParams = z.object({ quota_id: Id });
 
@@ -35,7 +44,8 @@ export const Quota = z
     per_client: z.boolean().describe('Count each client apart, or all together'),
     mode: Mode,
     outage: Outage,
-    revision: z.int().describe('Grows with each change, grant and reset'),
+    alert_at: Shares,
+    revision: z.int().describe('Grows with each change, override, grant and reset'),
     created_at: Timestamp,
     updated_at: Timestamp,
   })
@@ -55,6 +65,7 @@ export const CreateQuota = z
     per_client: z.boolean().default(true),
     mode: Mode.default('enforce'),
     outage: Outage.optional().describe('Default: deny for day and month, else local_share'),
+    alert_at: Shares.default([]),
   })
   .refine(({ unit, window }) => (unit === 'concurrency') === (window === null), {
     path: ['window'],
@@ -67,16 +78,54 @@ export const CreateQuota = z
   .refine(({ team, client_id }) => team === null || client_id === null, {
     path: ['team'],
     error: 'must not be given with client_id: a client belongs to one team',
+  })
+  .refine(({ window, alert_at }) => alert_at.length === 0 || (window !== null && window !== 'bucket'), {
+    path: ['alert_at'],
+    error: 'must be empty for buckets and concurrency, which have no window in which use adds up',
   });
 
 export const UpdateQuota = z.strictObject({
   limit: Limit.optional(),
   mode: Mode.optional(),
   outage: Outage.optional(),
+  alert_at: Shares.optional(),
 });
+const WhoseCount = ClientId.optional().describe('Whose count, when each client is counted apart');
+
+export const OverrideQuota = z.strictObject({
+  limit: Limit,
+  until: Timestamp,
+  client_id: ClientId.optional().describe('For this client only; default: for all counts of the quota'),
+});
+export const RevokeOverride = z.strictObject({
+  client_id: ClientId.optional().describe('The override for this client; default: the one for all'),
+});
+/** Another limit for a time. */
+export const QuotaOverride = z
+  .object({
+    client_id: z.string().nullable().describe('null: for all counts of the quota'),
+    limit: z.int().min(0),
+    until: Timestamp,
+    created_at: Timestamp,
+  })
+  .meta({ id: 'QuotaOverride' });
+export type QuotaOverride = z.infer<typeof QuotaOverride>;
+export const QuotaOverrides = z.object({ items: z.array(QuotaOverride) });
+
+/** Data of the event `quota.alert`: once for each share and window. */
+export const QuotaAlert = z.object({
+  quota: z.string(),
+  client_id: z.string().nullable().describe('null: the quota has one count'),
+  share: z.number(),
+  used: z.int(),
+  limit: z.int(),
+  window_start: Timestamp,
+});
+export type QuotaAlert = z.infer<typeof QuotaAlert>;
+
 export const GrantQuota = z.strictObject({
   amount: Limit.min(1).describe('On top of the limit, in the window of the moment only'),
-  client_id: ClientId.optional().describe('Whose count, when each client is counted apart'),
+  client_id: WhoseCount,
 });
 export const ExplainQuotas = z.strictObject({ client_id: ClientId, endpoint: ModelName.optional() });
 
@@ -86,6 +135,8 @@ export const QuotaStanding = z.object({
   state: z
     .enum(['open', 'reserved', 'exhausted'])
     .describe('reserved: what is left is in the hands of gateways; exhausted: all of it is used'),
+  limit: z.int().describe('That holds now: the quota’s, or that of an override'),
+  override_until: Timestamp.nullable().describe('When the override ends; null without one'),
   used: z.int().describe('Less than 0 after an extra grant'),
   reserved: z.int().describe('Held by gateways and not reported as used'),
   left: z.int(),
@@ -121,6 +172,7 @@ export const LeaseItem = z.strictObject({
   released: Count.describe('Of that, given back'),
   need: Count.describe('For requests that wait'),
   want: Count.describe('For requests to come; shrinks near the limit'),
+  ahead: Count.default(0).describe('What it wants to hold of the window after this one, all in all'),
 });
 export type LeaseItem = z.infer<typeof LeaseItem>;
 
@@ -128,9 +180,12 @@ export const maxLeaseItems = 1_000;
 
 export const LeaseCall = z.strictObject({
   holder: Id.describe('Made up by each gateway process at its start: a new process holds nothing'),
-  sequence: z.int().min(1).describe('Grows with each call; the same call sent again gets the same answer'),
-  hold_ms: z.int().min(0).describe('The longest that a request of this gateway can last'),
-  items: z.array(LeaseItem).max(maxLeaseItems),
+  sequence: z
+    .int()
+    .min(1)
+    .describe('Grows with each call; one that is sent again changes nothing and tells what is held'),
+  hold_ms: z.int().min(0).max(86_400_000).describe('The longest that a request of this gateway can last'),
+  items: z.array(LeaseItem).max(maxLeaseItems).describe('May be empty: each call renews all that is held'),
 });
 export type LeaseCall = z.infer<typeof LeaseCall>;
 
@@ -138,9 +193,14 @@ export const LeaseGrant = z.object({
   quota_id: Id,
   key: z.string(),
   window_start: z.number(),
-  ends_in_ms: z.number().nullable().describe('Until the window ends; null without windows'),
-  granted: Count,
-  lost: z.boolean().describe('The block had expired: what the gateway believed to hold is gone'),
+  window_end: z.number().nullable().describe('Where the next window starts; null without windows'),
+  ends_in_ms: z.number().nullable().describe('Until the window ends'),
+  next_ends_in_ms: z.number().nullable().describe('Until the window after it ends'),
+  limit: Count.describe('That holds now'),
+  held: Count.describe('What the gateway holds after this call'),
+  ahead: Count.describe('What it holds of the next window'),
+  alerted: z.number().describe('The greatest share of the limit that was told in this window; 0 without'),
+  lost: z.boolean().describe('It held nothing before this call, whatever it believes'),
   left: Count.describe('Neither used nor in the hands of any gateway'),
   elsewhere: Count.describe('In the hands of other gateways'),
 });
@@ -148,7 +208,9 @@ export type LeaseGrant = z.infer<typeof LeaseGrant>;
 
 export const LeaseAnswer = z
   .object({
-    lease_ms: z.int().describe('How long blocks may be spent, from before the call was sent'),
+    lease_ms: z
+      .int()
+      .describe('How long everything that is held may be spent, from before the call was sent'),
     gateways: z.int().min(1).describe('How many hold leases'),
     grants: z.array(LeaseGrant).describe('No grant: there is no such quota any more'),
   })

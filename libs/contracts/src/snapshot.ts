@@ -17,6 +17,11 @@ export type SnapshotReplica = z.infer<typeof SnapshotReplica>;
 export const SnapshotVersion = z.object({
   version: VersionNumber,
   default_timeout_ms: z.int(),
+  row_bytes: z
+    .number()
+    .nullable()
+    .default(null)
+    .describe('The fewest bytes that one row can take in a body; null: a request is one row'),
   replicas: z
     .array(SnapshotReplica)
     .describe('READY replicas on nodes that hold their lease, and external nodes'),
@@ -44,7 +49,7 @@ export const SnapshotEndpoint = z.object({ name: ModelName, model: ModelName, tr
 export type SnapshotEndpoint = z.infer<typeof SnapshotEndpoint>;
 
 /** The defaults are for snapshots that an earlier version saved. */
-export const SnapshotQuota = Quota.omit({ created_at: true, updated_at: true }).extend({
+export const SnapshotQuota = Quota.omit({ created_at: true, updated_at: true, alert_at: true }).extend({
   team: Quota.shape.team.default(null),
   unit: Quota.shape.unit.default('requests'),
   refill_per_second: Quota.shape.refill_per_second.default(null),

@@ -4,15 +4,23 @@ import { Id, ModelName, Name, Timestamp } from './common.js';
 
 const count = z.int().min(0).max(9_007_199_254_740_991);
 
-export const usageUnits = ['requests', 'request_bytes', 'response_bytes', 'node_us'] as const;
+export const usageUnits = ['requests', 'rows', 'request_bytes', 'response_bytes', 'compute_us'] as const;
 export const UsageUnit = z.enum(usageUnits);
+export type UsageUnit = z.infer<typeof UsageUnit>;
 
 const amounts = {
   requests: count,
+  rows: count.describe('Batch items that nodes have answered'),
   request_bytes: count,
   response_bytes: count,
-  node_us: count.describe('Microseconds from sent to a node until its answer began'),
+  compute_us: count.describe(
+    'Microseconds in the model, as nodes measure them; a batch is shared by its rows',
+  ),
 };
+
+/** Of one request, or of many. */
+export const UsageTotals = z.object(amounts);
+export type UsageTotals = z.infer<typeof UsageTotals>;
 
 /** One sum. */
 export const UsageRow = z.strictObject({
@@ -32,6 +40,14 @@ export const UsageBatch = z
     source: Id.describe('Of the gateway’s spool'),
     sequence: z.int().min(1),
     rows: z.array(UsageRow).min(1).max(2_000),
+    balance: z
+      .strictObject({
+        served: UsageTotals.describe('All that the gateway has counted under this source'),
+        waiting: UsageTotals.describe('Of that, what is still to be sent after this batch'),
+        lost: UsageTotals.describe('Of that, what found no room while the registry was away'),
+      })
+      .optional()
+      .describe('By which the reconciliation proves that nothing was lost or counted twice'),
   })
   .meta({ id: 'UsageBatch' });
 export type UsageBatch = z.infer<typeof UsageBatch>;

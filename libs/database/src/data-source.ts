@@ -28,7 +28,7 @@ import {
 import {
   QuotaEntity,
   QuotaHolderEntity,
-  QuotaLeaseEntity,
+  QuotaOverrideEntity,
   QuotaWindowEntity,
 } from './entities/quota.entity.js';
 import {
@@ -82,7 +82,7 @@ export const entities = [
   UsageSourceEntity,
   PriceEntity,
   QuotaWindowEntity,
-  QuotaLeaseEntity,
+  QuotaOverrideEntity,
   QuotaHolderEntity,
   AuditEntryEntity,
   EventEntity,

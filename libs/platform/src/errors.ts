@@ -30,7 +30,10 @@ export class SluiceError extends Error {
 }
 
 /** RFC 9457 body of an error. */
-export function toProblem(error: SluiceError, requestId?: string): Problem {
+export function toProblem(
+  error: Pick<SluiceError, 'code' | 'detail'> & Partial<Pick<SluiceError, 'fields'>>,
+  requestId?: string,
+): Problem {
   const row = errorTable[error.code];
   return {
     type: `urn:sluice:error:${error.code.toLowerCase().replaceAll('_', '-')}`,

@@ -1,7 +1,7 @@
 /** All counts that one gateway spends from, and which of them apply to a client and an endpoint. They outlive snapshots. */
 import type { SnapshotQuota } from '#contracts/snapshot';
-import { Cell } from './cell.js';
-import type { Tally } from './cell.js';
+import { Cell, newTally } from './cell.js';
+import type { Tally, Term } from './cell.js';
 
 interface Meter {
   quota: SnapshotQuota;
@@ -20,11 +20,13 @@ const maxRemembered = 20_000;
 /** A count that was not used for so long, and of which nothing is held, is forgotten. */
 const forgetAfterMs = 3_600_000;
 const none: readonly Cell[] = [];
+/** Of a client, in the ledger. */
+const maxKeyLength = 255;
 
 const newMeter = (quota: SnapshotQuota): Meter => ({
   quota,
   cells: new Map(),
-  tally: { denied: 0, unavailable: 0, shadowDenied: 0 },
+  tally: newTally(),
 });
 
 const applies = ({ quota }: Meter, endpoint: string, client: string, team: string | undefined): boolean =>
@@ -33,6 +35,8 @@ const applies = ({ quota }: Meter, endpoint: string, client: string, team: strin
   (quota.team === null || quota.team === team);
 
 export class QuotaBook {
+  /** Of everything that is held. */
+  readonly term: Term = { untilMs: -Infinity };
   private meters = new Map<string, Meter>();
   private remembered = new Map<string, Map<string, Remembered>>();
   private rememberedCount = 0;
@@ -62,7 +66,7 @@ export class QuotaBook {
     const known = this.remembered.get(endpoint)?.get(client);
     if (known?.team === team && known) return known.cells;
     const found = [...this.meters.values()].filter((meter) => applies(meter, endpoint, client, team));
-    const cells = found.map((meter) => cellOf(meter, client));
+    const cells = found.map((meter) => cellOf(meter, client, this.term));
     this.remember(endpoint, client, { team, cells });
     return cells;
   }
@@ -75,9 +79,13 @@ export class QuotaBook {
     for (const { cells } of this.meters.values()) yield* cells.values();
   }
 
-  /** What each quota has refused, by its name. */
-  *tallies(): Generator<readonly [string, Tally]> {
-    for (const { quota, tally } of this.meters.values()) yield [quota.name, tally];
+  /** Each quota, with its counts and what it has refused. */
+  *tallies(): Generator<{
+    readonly quota: SnapshotQuota;
+    readonly tally: Tally;
+    readonly cells: Iterable<Cell>;
+  }> {
+    for (const { quota, tally, cells } of this.meters.values()) yield { quota, tally, cells: cells.values() };
   }
 
   /** A quota that the ledger does not know any more limits nothing. */
@@ -90,7 +98,8 @@ export class QuotaBook {
     let swept = 0;
     for (const { cells } of this.meters.values())
       for (const [key, cell] of cells) {
-        if (cell.held > 0 || cell.queued || nowMs - cell.lastTakenMs < forgetAfterMs) continue;
+        if (cell.held > 0 || cell.ahead > 0 || cell.queued || nowMs - cell.lastTakenMs < forgetAfterMs)
+          continue;
         cells.delete(key);
         swept += 1;
       }
@@ -111,9 +120,16 @@ export class QuotaBook {
   }
 }
 
-function cellOf({ quota, cells, tally }: Meter, client: string): Cell {
-  const key = quota.client_id === null && quota.per_client ? client : '';
+/** Longer names than the ledger takes share a count; what a database cannot store is left out. */
+const keyOf = (client: string): string =>
+  client
+    .replaceAll(/[\0\ud800-\udfff]/gu, '')
+    .slice(0, maxKeyLength)
+    .replace(/[\ud800-\udbff]$/, '');
+
+function cellOf({ quota, cells, tally }: Meter, client: string, term: Term): Cell {
+  const key = quota.client_id === null && quota.per_client ? keyOf(client) : '';
   let cell = cells.get(key);
-  if (!cell) cells.set(key, (cell = new Cell(quota, key, tally)));
+  if (!cell) cells.set(key, (cell = new Cell(quota, key, tally, term)));
   return cell;
 }

@@ -5,6 +5,8 @@ import { nominalSeconds } from './windows.js';
 
 export const rateLimitHeader = 'ratelimit';
 export const rateLimitPolicyHeader = 'ratelimit-policy';
+/** The draft's problem type, whose `violated-policies` name the quotas. */
+export const quotaExceededType = 'https://iana.org/assignments/http-problem-types#quota-exceeded';
 
 /** The largest Integer of RFC 9651 §3.3.1. */
 const maxInteger = 999_999_999_999_999;
@@ -13,29 +15,38 @@ const maxInteger = 999_999_999_999_999;
 const quoted = (text: string): string =>
   `"${text.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, (mark) => `\\${mark}`)}"`;
 
-const policies = new WeakMap<SnapshotQuota, { readonly name: string; readonly policy: string }>();
+interface Written {
+  readonly limit: number;
+  readonly name: string;
+  readonly policy: string;
+}
 
-function windowParameter({ window, limit, refill_per_second: refill }: SnapshotQuota): string {
+const policies = new WeakMap<SnapshotQuota, Written>();
+
+function windowParameter({ window, refill_per_second: refill }: SnapshotQuota, limit: number): string {
   if (window === null) return '';
   if (window === 'bucket') return `;w=${Math.max(1, Math.ceil(limit / (refill ?? 1)))}`;
   const seconds = nominalSeconds[window];
   return seconds === undefined ? '' : `;w=${seconds}`;
 }
 
-/** The draft's words; it takes `requests` for granted and has none for compute. */
+/** The draft's words; it takes `requests` for granted and has none for rows and compute. */
 const unitParameters: Readonly<Record<SnapshotQuota['unit'], string>> = {
   requests: '',
+  rows: ';qu="rows"',
   bytes: ';qu="content-bytes"',
   compute_ms: ';qu="compute-ms"',
   concurrency: ';qu="concurrent-requests"',
 };
 
-function written(quota: SnapshotQuota): { readonly name: string; readonly policy: string } {
+/** Clients of one quota mostly have the same limit; one with an override of its own only costs the writing. */
+function written({ quota, limit }: Cell): Written {
   const known = policies.get(quota);
-  if (known) return known;
+  if (known?.limit === limit) return known;
   const name = quoted(quota.name);
-  const size = Math.min(quota.limit, maxInteger);
-  const made = { name, policy: `${name};q=${size}${windowParameter(quota)}${unitParameters[quota.unit]}` };
+  const size = Math.min(limit, maxInteger);
+  const policy = `${name};q=${size}${windowParameter(quota, limit)}${unitParameters[quota.unit]}`;
+  const made = { limit, name, policy };
   policies.set(quota, made);
   return made;
 }
@@ -52,8 +63,7 @@ export function resetS({ quota, endsAtMs }: Cell, nowMs: number): number {
 /** `"permin";q=100;w=60`, one item per enforced quota. */
 export function rateLimitPolicy(cells: readonly Cell[]): string {
   let text = '';
-  for (const { enforced, quota } of cells)
-    if (enforced) text += (text === '' ? '' : ', ') + written(quota).policy;
+  for (const cell of cells) if (cell.enforced) text += (text === '' ? '' : ', ') + written(cell).policy;
   return text;
 }
 
@@ -62,8 +72,25 @@ export function rateLimit(cells: readonly Cell[], nowMs: number): string {
   let text = '';
   for (const cell of cells) {
     if (!cell.enforced) continue;
-    const left = Math.min(remaining(cell), maxInteger);
-    text += `${text === '' ? '' : ', '}${written(cell.quota).name};r=${left};t=${resetS(cell, nowMs)}`;
+    const left = Math.min(Math.floor(remaining(cell)), maxInteger);
+    text += `${text === '' ? '' : ', '}${written(cell).name};r=${left};t=${resetS(cell, nowMs)}`;
   }
   return text;
 }
+
+/** The quota that refused, as an item of its own: `"permin";unit="requests";limit=100;used=97;reserved=3;needed=1;reset=30`. */
+export function violated(cell: Cell, needed: number, nowMs: number): string {
+  const { quota, limit, used, reserved } = cell;
+  const counts = { limit, used, reserved, needed, reset: resetS(cell, nowMs) };
+  const parameters = Object.entries(counts).map(
+    ([name, count]) => `;${name}=${Math.min(Math.ceil(count), maxInteger)}`,
+  );
+  return `${quoted(quota.name)};unit="${quota.unit}"${parameters.join('')}`;
+}
+
+/** Which policies stand in for the ledger: `"permin";policy="local_share"`, one item per enforced quota. */
+export const outagePolicies = (cells: readonly Cell[]): string =>
+  cells
+    .filter(({ enforced }) => enforced)
+    .map(({ quota }) => `${quoted(quota.name)};policy="${quota.outage}"`)
+    .join(', ');

@@ -49,6 +49,7 @@ export class LeaseDesk {
   answered = 0;
   private gateways = 1;
   private leaseMs = 10_000;
+  private mustRenew = false;
   private tickedMs = 0;
   private urgent = new Set<Cell>();
   private waiters: Waiter[] = [];
@@ -57,7 +58,7 @@ export class LeaseDesk {
   constructor(private readonly book: QuotaBook) {}
 
   get hasDemand(): boolean {
-    return this.urgent.size > 0;
+    return this.urgent.size > 0 || this.mustRenew;
   }
 
   /** Admits by all cells or by none: at once when they hold enough, else as soon as the ledger has answered. */
@@ -68,10 +69,13 @@ export class LeaseDesk {
   ): Denial | undefined | Promise<Denial | undefined> {
     const lacking = takeAll(cells, costs, nowMs);
     if (lacking === undefined) {
-      for (const cell of cells) if (isLow(cell, nowMs)) this.queue(cell);
+      for (const cell of cells) if (cell.wantAhead(nowMs) || isLow(cell, nowMs)) this.queue(cell);
       return undefined;
     }
-    if (lacking.isShort(nowMs)) return denied(lacking, costs, 'exhausted');
+    if (lacking.isShort(nowMs)) {
+      if (lacking.wantAhead(nowMs)) this.queue(lacking);
+      return denied(lacking, costs, 'exhausted');
+    }
     if (this.unreachable) return this.withoutRegistry(cells, costs, nowMs);
     return new Promise((resolve) => this.wait({ cells, costs, sinceMs: nowMs, resolve }, nowMs));
   }
@@ -89,18 +93,26 @@ export class LeaseDesk {
     const elapsedMs = nowMs - this.tickedMs;
     this.tickedMs = nowMs;
     const isShared = this.gateways > 1;
-    for (const cell of this.book.cells())
-      if (cell.review(nowMs, elapsedMs, idleMs, this.leaseMs / 2, isShared)) this.queue(cell);
+    let isHolding = false;
+    for (const cell of this.book.cells()) {
+      if (cell.review(nowMs, elapsedMs, idleMs, isShared)) this.queue(cell);
+      isHolding ||= cell.held > 0 || cell.ahead > 0;
+    }
+    if (isHolding && this.book.term.untilMs - nowMs < this.leaseMs / 2) {
+      this.mustRenew = true;
+      this.onDemand();
+    }
     this.book.sweep(nowMs);
   }
 
   /** Puts everything on the list to give it back: the gateway leaves. */
   giveBackAll(): void {
-    this.refresh([...this.book.cells()].filter(({ held }) => held > 0));
+    this.refresh([...this.book.cells()].filter(({ held, ahead }) => held > 0 || ahead > 0));
   }
 
-  /** The items of the next call. */
+  /** The items of the next call; without any it only renews. */
   collect(nowMs: number): LeaseItem[] {
+    this.mustRenew = false;
     const items: LeaseItem[] = [];
     for (const cell of this.urgent) {
       if (items.length === maxLeaseItems) break;
@@ -112,16 +124,17 @@ export class LeaseDesk {
     return items;
   }
 
-  /** The ledger answered the call with these items, which was first sent at `sentMs`. */
+  /** The ledger answered the call with these items, which was last sent at `sentMs`. */
   apply(items: readonly LeaseItem[], answer: LeaseAnswer, sentMs: number, nowMs: number): void {
     this.unreachable = false;
     this.answered += 1;
     this.gateways = answer.gateways;
     this.leaseMs = answer.lease_ms;
+    this.book.term.untilMs = sentMs + answer.lease_ms;
     const granted = new Set<string>();
     for (const grant of answer.grants) {
       granted.add(`${grant.quota_id} ${grant.key}`);
-      this.book.cell(grant.quota_id, grant.key)?.apply(grant, sentMs, answer.lease_ms, nowMs);
+      this.book.cell(grant.quota_id, grant.key)?.apply(grant, sentMs, nowMs);
     }
     for (const { quota_id: id, key } of items) if (!granted.has(`${id} ${key}`)) this.book.drop(id);
     this.serveWaiters(nowMs);
@@ -187,6 +200,7 @@ export class LeaseDesk {
       if (!cell.takeShare(costs[unit], this.gateways, seconds * 1_000, nowMs))
         return denied(cell, costs, 'unavailable');
     }
+    for (const cell of poor) cell.tally.uncounted += 1;
     for (const cell of cells) if (!poor.includes(cell)) cell.take(costs[cell.quota.unit], nowMs);
     return undefined;
   }

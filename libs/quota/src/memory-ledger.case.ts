@@ -1,12 +1,11 @@
 /** A ledger in memory with the arithmetic of the real one, for tests of those who spend. */
-import type { LeaseAnswer, LeaseCall, LeaseGrant, LeaseItem } from '#contracts/quotas';
-import { emptyRow, serve } from './ledger.js';
+import type { LeaseAnswer, LeaseCall, LeaseGrant } from '#contracts/quotas';
+import { asRepeated, emptyRow, endLease, serve } from './ledger.js';
 import type { LedgerRow, LedgerRule } from './ledger.js';
 
 export class MemoryLedger {
   readonly rows = new Map<string, LedgerRow>();
-  private readonly leases = new Map<string, number>();
-  private readonly holders = new Map<string, { sequence: number; answer: LeaseAnswer }>();
+  private readonly holders = new Map<string, { sequence: number; heardMs: number; ended: boolean }>();
   calls = 0;
 
   constructor(
@@ -15,43 +14,39 @@ export class MemoryLedger {
     private readonly leaseMs = 30_000,
   ) {}
 
-  call({ holder, sequence, items }: LeaseCall): LeaseAnswer {
-    const last = this.holders.get(holder);
-    if (last?.sequence === sequence) return last.answer;
+  /** @returns undefined for a holder whose leases have ended: it must begin anew */
+  call({ holder, sequence, items }: LeaseCall): LeaseAnswer | undefined {
+    const known = this.holders.get(holder);
+    if (known ? known.ended || sequence < known.sequence : sequence > 1) return undefined;
+    const isRepeated = known?.sequence === sequence;
+    this.holders.set(holder, { sequence, heardMs: this.nowMs(), ended: false });
     this.calls += 1;
-    const grants = items.flatMap((item) => this.grant(holder, item) ?? []);
-    const answer = { lease_ms: this.leaseMs, gateways: Math.max(1, this.holders.size), grants };
-    this.holders.set(holder, { sequence, answer });
-    return answer;
+    const grants = items.flatMap((item): LeaseGrant[] => {
+      const rule = this.ruleOf(item.quota_id);
+      if (!rule) return [];
+      const { quota_id, key } = item;
+      const count = `${quota_id} ${key}`;
+      const before = this.rows.get(count) ?? emptyRow;
+      const { row, grant } = serve(rule, before, holder, isRepeated ? asRepeated(item) : item, this.nowMs());
+      this.rows.set(count, row);
+      return [{ quota_id, key, ...grant }];
+    });
+    return { lease_ms: this.leaseMs, gateways: this.holders.size, grants };
   }
 
-  /** The lease of a holder that was not heard for too long: what it held counts as used. */
+  /** Ends the leases of those who were not heard for too long. */
+  sweep(): void {
+    for (const [holder, known] of this.holders)
+      if (!known.ended && this.nowMs() - known.heardMs > this.leaseMs + 1_000) this.expire(holder);
+  }
+
+  /** Ends the leases of a holder. */
   expire(holder: string): void {
-    for (const [name, amount] of this.leases) {
-      if (!name.endsWith(holder)) continue;
-      const count = name.slice(0, -holder.length);
-      const row = this.rows.get(count) ?? emptyRow;
-      this.rows.set(count, { ...row, used: row.used + amount, leased: row.leased - amount });
-      this.leases.delete(name);
+    const known = this.holders.get(holder);
+    if (known) known.ended = true;
+    for (const [count, row] of this.rows) {
+      const rule = this.ruleOf(count.split(' ')[0] ?? '');
+      if (rule) this.rows.set(count, endLease(rule, row, holder, this.nowMs()));
     }
-  }
-
-  private grant(holder: string, item: LeaseItem): LeaseGrant | undefined {
-    const rule = this.ruleOf(item.quota_id);
-    if (!rule) return undefined;
-    const count = `${item.quota_id} ${item.key} `;
-    const before = this.rows.get(count) ?? emptyRow;
-    const { row, held, rolled, grant } = serve(
-      rule,
-      before,
-      this.leases.get(count + holder),
-      item,
-      this.nowMs(),
-    );
-    if (rolled) for (const name of this.leases.keys()) if (name.startsWith(count)) this.leases.delete(name);
-    this.rows.set(count, row);
-    if (held > 0) this.leases.set(count + holder, held);
-    else this.leases.delete(count + holder);
-    return { quota_id: item.quota_id, key: item.key, ...grant };
   }
 }

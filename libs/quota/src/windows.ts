@@ -77,12 +77,26 @@ function boundary(window: 'day' | 'month', wall: number, shift: number): number 
   return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + shift, 1);
 }
 
+/** Spans that were found lately, by window and zone: a gateway's calls ask for the same few over and over. */
+const known = new Map<string, WindowSpan[]>();
+const maxKnown = 3;
+
 /** The window that holds a moment. */
 export function windowAt(window: CalendarWindow, timeZone: string, atMs: number): WindowSpan {
   if (window === 'second' || window === 'minute' || window === 'hour') {
     const startMs = Math.floor(atMs / fixedMs[window]) * fixedMs[window];
     return { startMs, endMs: startMs + fixedMs[window] };
   }
+  const name = `${window} ${timeZone}`;
+  const spans = known.get(name) ?? [];
+  const found = spans.find(({ startMs, endMs }) => startMs <= atMs && atMs < endMs);
+  if (found) return found;
+  const span = findWindow(window, timeZone, atMs);
+  known.set(name, [span, ...spans.slice(0, maxKnown - 1)]);
+  return span;
+}
+
+function findWindow(window: 'day' | 'month', timeZone: string, atMs: number): WindowSpan {
   const wall = wallMs(timeZone, atMs);
   // When clocks go back over midnight, the old date is shown again in the new window.
   for (const shift of [0, 1, -1]) {

@@ -98,8 +98,6 @@ export async function scalePart(): Promise<string> {
       adaptiveLimit: false,
       connectTimeoutMs: 1,
       nodeTls: {},
-      maxShadows: 1,
-      maxShadowBytes: 1,
     },
     createLogger('bench', 'silent'),
   );

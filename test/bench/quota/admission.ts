@@ -3,6 +3,7 @@ import { SnapshotQuota } from '#contracts/snapshot';
 import { QuotaBook } from '#quota/book';
 import { oneRequest } from '#quota/cell';
 import { LeaseDesk, settleAll } from '#quota/lease-desk';
+import type { LedgerRule } from '#quota/ledger';
 import { MemoryLedger } from '#quota/memory-ledger.case';
 import { v7 as uuidv7 } from 'uuid';
 import { table } from '../report.js';
@@ -23,7 +24,14 @@ function deskFor(count: number): { book: QuotaBook; desk: LeaseDesk; ledger: Mem
       per_client: n % 2 === 0,
     }),
   );
-  const rule = { unit: 'requests', window: 'day', limit, refillPerSecond: null, timeZone: 'UTC' } as const;
+  const rule: LedgerRule = {
+    unit: 'requests',
+    window: 'day',
+    limit,
+    refillPerSecond: null,
+    timeZone: 'UTC',
+    alertAt: [],
+  };
   const book = new QuotaBook();
   book.replace(quotas);
   return { book, desk: new LeaseDesk(book), ledger: new MemoryLedger(() => rule, Date.now) };
@@ -41,8 +49,8 @@ function warmCost(count: number): Cost {
   const sync = (): void => {
     const nowMs = performance.now();
     const items = desk.collect(nowMs);
-    if (items.length > 0)
-      desk.apply(items, ledger.call({ holder, sequence: (sequence += 1), hold_ms: 0, items }), nowMs, nowMs);
+    const answer = ledger.call({ holder, sequence: (sequence += 1), hold_ms: 0, items });
+    if (answer) desk.apply(items, answer, nowMs, nowMs);
   };
   const names = Array.from({ length: clients }, (_, n) => `client-${n}`);
   let spentMs = 0;

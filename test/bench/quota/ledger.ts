@@ -29,6 +29,7 @@ const itemOf = (quota: Quota, key: string): LeaseItem => ({
   released: 0,
   need: 1,
   want: 100,
+  ahead: 0,
 });
 
 /** Calls from so many gateways at once, one after the other each. @returns calls per second */

@@ -54,6 +54,11 @@ export interface Explanation {
     readonly limit: number;
     readonly per_client: boolean;
     readonly mode: string;
+    /** What holds while the ledger cannot be reached, and whether it does now. */
+    readonly outage: string;
+    readonly in_outage: boolean;
+    readonly used: number;
+    readonly reserved: number;
     /** What this gateway holds of it. */
     readonly held: number;
     /** What nobody has used or reserved, as far as this gateway knows. */
@@ -121,9 +126,13 @@ export function explain(core: Core, query: ExplainQuery, nowMs: number): Explana
       name: cell.quota.name,
       unit: cell.quota.unit,
       window: cell.quota.window,
-      limit: cell.quota.limit,
+      limit: cell.limit,
       per_client: cell.quota.per_client,
       mode: cell.quota.mode,
+      outage: cell.quota.outage,
+      in_outage: core.leases.unreachable,
+      used: cell.used,
+      reserved: cell.reserved,
       held: cell.held,
       remaining: remaining(cell),
     })),

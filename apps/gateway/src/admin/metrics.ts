@@ -1,7 +1,6 @@
 /** Prometheus metrics, made from the data plane's counters when they are asked for. Nothing here runs on the request path. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Core } from '../data-plane/core.js';
-import { createShadowMetrics } from './shadow-metrics.js';
 import {
   Latency,
   latencyBoundsMs,
@@ -11,6 +10,8 @@ import {
   others,
 } from '../data-plane/traffic-counters.js';
 import type { Outcomes } from '../data-plane/traffic-counters.js';
+import { addGauge, addTotal } from './collectors.js';
+import { addQuotaMetrics } from './quota-metrics.js';
 
 interface Row {
   readonly metricName: string;
@@ -21,7 +22,6 @@ interface Metric {
   readonly name: string;
   readonly help: string;
   readonly type: 'histogram';
-  readonly aggregator: 'sum';
   readonly values: readonly Row[];
 }
 
@@ -65,13 +65,7 @@ class LatencyHistogram extends Histogram {
     super({ name, help, labelNames: ['endpoint'], registers: [] });
   }
 
-  /** What the registry asks a metric for when it writes JSON. */
-  override get(): Promise<never> {
-    // Its types have numbers where it has words.
-    return this.getForPromString() as Promise<never>;
-  }
-
-  /** And when it writes text; prom-client's types leave it out. */
+  /** What the registry asks a metric for; prom-client's types leave it out. */
   getForPromString(): Promise<Metric> {
     const [name, help] = durations[this.part];
     const { endpoints, named } = this.core.counters;
@@ -82,7 +76,7 @@ class LatencyHistogram extends Histogram {
     if (named.size === maxNamedEndpoints)
       for (const [endpoint, counters] of endpoints) if (!named.has(endpoint)) rest.add(counters[this.part]);
     if (rest.sumMs > 0) values.push(...latencyRows(name, others, rest));
-    return Promise.resolve({ name, help, type: 'histogram', aggregator: 'sum', values });
+    return Promise.resolve({ name, help, type: 'histogram', values });
   }
 }
 
@@ -117,78 +111,6 @@ function addClientCounter(core: Core, registry: Registry): void {
       counter.reset();
       for (const [client, outcomes] of core.counters.clients)
         for (const [code, count] of outcomes) counter.inc({ client, code }, count);
-    },
-  });
-}
-
-function addQuotaCounter(core: Core, registry: Registry): void {
-  const counter = new Counter({
-    name: 'sluice_gateway_quota_denied_total',
-    help: 'Refused by a quota; shadow: would have been; unavailable: without the registry nobody could say',
-    labelNames: ['quota', 'reason'],
-    registers: [registry],
-    collect() {
-      counter.reset();
-      for (const [quota, { denied, unavailable, shadowDenied }] of core.quotas.tallies()) {
-        counter.inc({ quota, reason: 'exhausted' }, denied);
-        counter.inc({ quota, reason: 'unavailable' }, unavailable);
-        counter.inc({ quota, reason: 'shadow' }, shadowDenied);
-      }
-    },
-  });
-}
-
-function addTotal(registry: Registry, name: string, help: string, read: () => number): void {
-  const counter = new Counter({
-    name,
-    help,
-    registers: [registry],
-    collect() {
-      counter.reset();
-      counter.inc(read());
-    },
-  });
-}
-
-/** @param aggregator what stands for all workers together */
-function addGauge(
-  registry: Registry,
-  name: string,
-  help: string,
-  read: () => number,
-  aggregator: 'sum' | 'min' | 'max' = 'sum',
-): void {
-  const gauge: Gauge = new Gauge({
-    name,
-    help,
-    aggregator,
-    registers: [registry],
-    collect: () => gauge.set(read()),
-  });
-}
-
-function addLeaseMetrics(core: Core, registry: Registry): void {
-  addTotal(
-    registry,
-    'sluice_gateway_quota_lease_calls_total',
-    'Lease calls that the registry answered',
-    () => core.leases.answered,
-  );
-  addGauge(
-    registry,
-    'sluice_gateway_quota_ledger_reachable',
-    '1 while the registry answers lease calls, else 0: then the outage policy of each quota holds',
-    () => (core.leases.unreachable ? 0 : 1),
-    'min',
-  );
-  const held: Gauge<'quota'> = new Gauge({
-    name: 'sluice_gateway_quota_held',
-    help: 'What this gateway may spend of a quota without asking, in the unit of the quota',
-    labelNames: ['quota'],
-    registers: [registry],
-    collect() {
-      held.reset();
-      for (const cell of core.quotas.cells()) held.inc({ quota: cell.quota.name }, cell.held);
     },
   });
 }
@@ -240,8 +162,7 @@ export function createMetrics(core: Core): Registry {
   collectDefaultMetrics({ register: registry });
   addRequestCounter(core, registry);
   addClientCounter(core, registry);
-  addQuotaCounter(core, registry);
-  addLeaseMetrics(core, registry);
+  addQuotaMetrics(core, registry);
   for (const part of ['latency', 'gateway', 'node', 'queue', 'compute'] as const)
     registry.registerMetric(new LatencyHistogram(core, part));
   addTotal(
@@ -251,13 +172,6 @@ export function createMetrics(core: Core): Registry {
     () => core.accessLog?.dropped ?? 0,
   );
   addTotal(registry, 'sluice_gateway_retries_total', 'Requests sent a second time', () => counters.retries);
-  addTotal(
-    registry,
-    'sluice_gateway_hedges_total',
-    'Requests for which a second replica was asked because the first was slow',
-    () => counters.hedges,
-  );
-  core.shadows.onResult = createShadowMetrics(registry);
   addTotal(
     registry,
     'sluice_gateway_ejections_total',

@@ -47,7 +47,7 @@ export class LeaseLink {
     const timer = setTimeout(() => this.stop.abort(), farewellMs);
     await this.calling;
     this.desk.giveBackAll();
-    while (this.desk.hasDemand && !this.desk.unreachable) await this.send(this.nextCall(), performance.now());
+    while (this.desk.hasDemand && !this.desk.unreachable) await this.send(this.nextCall());
     clearTimeout(timer);
     this.stop.abort();
   }
@@ -64,9 +64,8 @@ export class LeaseLink {
     // Requests that arrive together share one call.
     await nextTurn();
     const call = this.nextCall();
-    const sentMs = performance.now();
     const { signal } = this.stop;
-    for (let failures = 1; !(await this.send(call, sentMs)) && !signal.aborted; failures += 1)
+    for (let failures = 1; !(await this.send(call)) && !signal.aborted; failures += 1)
       await sleep(backoffMs(failures, Math.random), undefined, { signal }).catch(() => undefined);
   }
 
@@ -77,21 +76,29 @@ export class LeaseLink {
   }
 
   /** @returns whether the call is over */
-  private async send(call: LeaseCall, sentMs: number): Promise<boolean> {
+  private async send(call: LeaseCall): Promise<boolean> {
     const { desk } = this;
+    const sentMs = performance.now();
     try {
       const signal = AbortSignal.any([this.stop.signal, AbortSignal.timeout(callTimeoutMs)]);
       const answer = await this.options.call(call, signal);
       desk.apply(call.items, answer, sentMs, performance.now());
       return true;
     } catch (error) {
+      if (error instanceof SluiceClientError && error.code === 'LEASE_LOST') {
+        this.begin();
+        return true;
+      }
       if (!desk.unreachable) this.options.logger.warn({ err: error }, 'quota leases cannot be renewed');
       desk.fail(performance.now());
-      if (!(error instanceof SluiceClientError) || error.code !== 'LEASE_LOST') return false;
-      this.holder = uuidv7();
-      this.sequence = 0;
-      desk.loseAll(performance.now());
-      return true;
+      return false;
     }
+  }
+
+  /** The registry has ended the leases of this holder: it goes on as another one, with nothing. */
+  private begin(): void {
+    this.holder = uuidv7();
+    this.sequence = 0;
+    this.desk.loseAll(performance.now());
   }
 }

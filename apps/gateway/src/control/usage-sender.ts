@@ -7,7 +7,7 @@ import type { Logger } from '#platform/logger';
 import { v7 as uuidv7 } from 'uuid';
 import type { UsageMeter } from '../data-plane/usage-meter.js';
 import type { GatewayFiles } from './files.js';
-import { UsageSpool } from './usage-spool.js';
+import { UsageSpool, emptySpool } from './usage-spool.js';
 
 export interface UsageSenderOptions {
   readonly meter: UsageMeter;
@@ -26,13 +26,14 @@ export class UsageSender {
 
   private constructor(
     private readonly options: UsageSenderOptions,
-    private readonly spool: UsageSpool,
+    /** For the metrics. */
+    readonly spool: UsageSpool,
   ) {}
 
   /** Takes up what an earlier process has left. */
   static async start(options: UsageSenderOptions): Promise<UsageSender> {
-    const empty = { source: uuidv7(), sequence: 0, sending: [], waiting: [] };
-    const sender = new UsageSender(options, new UsageSpool((await options.file.read()) ?? empty));
+    const saved = (await options.file.read()) ?? emptySpool(uuidv7());
+    const sender = new UsageSender(options, new UsageSpool(saved));
     sender.timer = setInterval(() => void sender.flush(), options.everyMs).unref();
     return sender;
   }
@@ -51,8 +52,8 @@ export class UsageSender {
   }
 
   private async work(): Promise<void> {
-    const rows = this.options.meter.drain();
-    this.spool.put(rows);
+    const { rows, served } = this.options.meter.drain();
+    this.spool.put(rows, served);
     for (;;) {
       const batch = this.spool.batch();
       if (rows.length > 0 || batch) await this.options.file.write(this.spool.save(), true);

@@ -1,14 +1,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { UsageBatch, UsageRow } from '#contracts/usage';
-import { SavedSpool, UsageSpool, maxBatchRows, maxWaitingRows } from './usage-spool.js';
+import { addUsage, noUsage, sumUsage } from '#contracts/usage-totals';
+import { SavedSpool, UsageSpool, emptySpool, maxBatchRows, maxWaitingRows } from './usage-spool.js';
 
-const empty: SavedSpool = {
-  source: '019e0000-0000-7000-8000-000000000001',
-  sequence: 0,
-  sending: [],
-  waiting: [],
-};
+const empty = emptySpool('019e0000-0000-7000-8000-000000000001');
 const row = (endpoint: string, requests: number): UsageRow => ({
   hour: '2026-11-24T10:00:00.000Z',
   team: 'default',
@@ -17,21 +13,25 @@ const row = (endpoint: string, requests: number): UsageRow => ({
   version: 1,
   outcome: 'OK',
   requests,
+  rows: 2 * requests,
   request_bytes: 10 * requests,
   response_bytes: 20 * requests,
-  node_us: 5 * requests,
+  compute_us: 5 * requests,
 });
 
 /** The registry's rule: a batch counts when its sequence is new. */
 class Taker {
   last = 0;
-  requests = 0;
-  take({ sequence, rows }: UsageBatch): void {
+  readonly taken = noUsage();
+  take({ sequence, rows, balance }: UsageBatch): void {
     if (sequence <= this.last) return;
     this.last = sequence;
-    for (const { requests } of rows) this.requests += requests;
+    addUsage(this.taken, sumUsage(rows));
+    if (balance) expect(sumUsage([this.taken, balance.waiting, balance.lost])).toEqual(balance.served);
   }
 }
+
+const put = (spool: UsageSpool, rows: readonly UsageRow[]): void => spool.put(rows, sumUsage(rows));
 
 describe('the spool', () => {
   it('brings every request over exactly once, whatever is lost, repeated or restarted', () => {
@@ -51,7 +51,7 @@ describe('the spool', () => {
         for (const one of steps) {
           if ('count' in one) {
             used += one.count;
-            spool.put([row(one.endpoint, one.count)]);
+            put(spool, [row(one.endpoint, one.count)]);
             continue;
           }
           const batch = spool.batch();
@@ -64,20 +64,23 @@ describe('the spool', () => {
           taker.take(batch);
           spool.taken();
         }
-        return taker.requests === used;
+        return taker.taken.requests === used && taker.taken.rows === 2 * used;
       }),
     );
   });
 
   it('sends in batches of bounded size, and drops what finds no room', () => {
     const spool = new UsageSpool(empty);
-    spool.put(Array.from({ length: maxWaitingRows + 1 }, (_, index) => row(`e${index}`, 2)));
-    spool.put([row('e0', 1)]);
-    expect(spool.lost).toBe(2);
+    put(
+      spool,
+      Array.from({ length: maxWaitingRows + 1 }, (_, index) => row(`e${index}`, 2)),
+    );
+    put(spool, [row('e0', 1)]);
+    expect(spool.lost.requests).toBe(2);
     const batch = spool.batch();
     expect(batch?.rows).toHaveLength(maxBatchRows);
     expect(batch?.rows[0]?.requests).toBe(3);
-    spool.put([row('e0', 1)]);
-    expect(spool.batch()).toEqual(batch);
+    put(spool, [row('e0', 1)]);
+    expect(spool.batch()?.rows).toEqual(batch?.rows);
   });
 });

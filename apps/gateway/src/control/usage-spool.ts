@@ -2,8 +2,9 @@
  * The spool of what was used: sums that wait, and the one batch that is being sent, which never changes until it is taken. Pure;
  * bounded by the number of different sums. Whoever keeps it on disk can send again after any crash: the registry takes a batch once.
  */
-import { UsageRow } from '#contracts/usage';
+import { UsageRow, UsageTotals } from '#contracts/usage';
 import type { UsageBatch } from '#contracts/usage';
+import { addUsage, noUsage, sumUsage } from '#contracts/usage-totals';
 import { z } from 'zod';
 
 export const SavedSpool = z.object({
@@ -11,6 +12,8 @@ export const SavedSpool = z.object({
   sequence: z.int().min(0),
   sending: z.array(UsageRow),
   waiting: z.array(UsageRow),
+  served: UsageTotals,
+  lost: UsageTotals,
 });
 export type SavedSpool = z.infer<typeof SavedSpool>;
 
@@ -20,17 +23,22 @@ export const maxWaitingRows = 100_000;
 const nameOf = ({ hour, team, client_id, endpoint, version, outcome }: UsageRow): string =>
   JSON.stringify([hour, team, client_id, endpoint, version, outcome]);
 
-const add = (a: UsageRow, b: UsageRow): UsageRow => ({
-  ...a,
-  requests: a.requests + b.requests,
-  request_bytes: a.request_bytes + b.request_bytes,
-  response_bytes: a.response_bytes + b.response_bytes,
-  node_us: a.node_us + b.node_us,
+const add = (a: UsageRow, b: UsageRow): UsageRow => ({ ...a, ...sumUsage([a, b]) });
+
+export const emptySpool = (source: string): SavedSpool => ({
+  source,
+  sequence: 0,
+  sending: [],
+  waiting: [],
+  served: noUsage(),
+  lost: noUsage(),
 });
 
 export class UsageSpool {
-  /** Requests whose sums found no room. */
-  lost = 0;
+  /** What found no room. */
+  readonly lost: UsageTotals;
+  /** All that was ever put in, as its meter counted it apart. */
+  readonly served: UsageTotals;
   private sending: UsageRow[];
   private sequence: number;
   private readonly source: string;
@@ -40,15 +48,18 @@ export class UsageSpool {
     this.source = saved.source;
     this.sequence = saved.sequence;
     this.sending = [...saved.sending];
+    this.served = { ...saved.served };
+    this.lost = { ...saved.lost };
     this.waiting = new Map(saved.waiting.map((row) => [nameOf(row), row]));
   }
 
-  put(rows: readonly UsageRow[]): void {
+  put(rows: readonly UsageRow[], served: UsageTotals): void {
+    addUsage(this.served, served);
     for (const row of rows) {
       const name = nameOf(row);
       const known = this.waiting.get(name);
       if (known || this.waiting.size < maxWaitingRows) this.waiting.set(name, known ? add(known, row) : row);
-      else this.lost += row.requests;
+      else addUsage(this.lost, row);
     }
   }
 
@@ -56,7 +67,14 @@ export class UsageSpool {
   batch(): UsageBatch | undefined {
     if (this.sending.length === 0) this.fill();
     if (this.sending.length === 0) return undefined;
-    return { source: this.source, sequence: this.sequence, rows: this.sending };
+    const { source, sequence, sending: rows, served, lost } = this;
+    const balance = { served: { ...served }, lost: { ...lost }, waiting: this.waitingTotals() };
+    return { source, sequence, rows, balance };
+  }
+
+  /** What is neither sent nor being sent. */
+  waitingTotals(): UsageTotals {
+    return sumUsage(this.waiting.values());
   }
 
   /** The registry has taken the batch. */
@@ -65,8 +83,8 @@ export class UsageSpool {
   }
 
   save(): SavedSpool {
-    const { source, sequence, sending, waiting } = this;
-    return { source, sequence, sending, waiting: [...waiting.values()] };
+    const { source, sequence, sending, waiting, served, lost } = this;
+    return { source, sequence, sending, waiting: [...waiting.values()], served, lost };
   }
 
   private fill(): void {

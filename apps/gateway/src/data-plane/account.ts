@@ -43,8 +43,13 @@ export function account(
       version: version?.version ?? 0,
       outcome,
     };
-    const nodeMs = answeredMs > 0 ? answeredMs - sentMs : 0;
-    usage.add(used, Date.now(), sizeOf(exchange.body), exchange.answerBytes, nodeMs);
+    usage.add(used, Date.now(), {
+      requests: 1,
+      rows: Math.max(0, exchange.rows),
+      request_bytes: sizeOf(exchange.body),
+      response_bytes: exchange.answerBytes,
+      compute_us: Math.max(0, exchange.ownComputeUs),
+    });
   }
   settle(exchange, isFree(exchange, outcome) ? noCosts : costsOf(exchange, endedMs));
   accessLog?.note(exchange, outcome, endedMs);

@@ -12,14 +12,13 @@ import { Authenticator, sameKeySet } from './authenticate.js';
 import { Cors } from './cors.js';
 import { compileTable } from './routing-table.js';
 import type { RoutingTable } from './routing-table.js';
-import { Shadows } from './shadow.js';
-import type { ShadowSettings } from './shadow.js';
 import { TrafficCounters } from './traffic-counters.js';
 import { Upstreams } from './upstreams.js';
 import { UsageMeter } from './usage-meter.js';
+import type { UsageBacklog } from './usage-meter.js';
 import type { UpstreamSettings } from './upstreams.js';
 
-export interface DataPlaneSettings extends UpstreamSettings, ShadowSettings {
+export interface DataPlaneSettings extends UpstreamSettings {
   readonly registryUrl: string;
   /** Bodies up to this size are held, so that they can be sent twice. */
   readonly holdBytes: number;
@@ -41,13 +40,13 @@ export class Core {
   inFlight = 0;
   readonly counters = new TrafficCounters();
   readonly usage = new UsageMeter();
+  usageBacklog: UsageBacklog | undefined;
   readonly quotas = new QuotaBook();
   readonly leases = new LeaseDesk(this.quotas);
   readonly retryBudget = new RetryBudget();
   readonly upstreams: Upstreams;
   readonly cors: Cors | undefined;
   readonly random = Math.random;
-  readonly shadows = new Shadows(this);
   private bearer = '';
 
   constructor(

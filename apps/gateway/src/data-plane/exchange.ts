@@ -46,6 +46,9 @@ export class Exchange {
   /** As the node measured it, for the answer that the caller gets; negative when it did not say. */
   queueMs = -1;
   computeMs = -1;
+  /** Batch items that the node answered, and the request's own share of the time in the model. */
+  rows = -1;
+  ownComputeUs = -1;
   /** Of the bodies, as far as they went. */
   body: Body | undefined;
   answerBytes = 0;

@@ -18,7 +18,7 @@ const readAwayBytes = 65_536;
 function pushOwn(fields: string[], exchange: Exchange, core: Core): void {
   fields.push(sluiceHeaders.requestId, exchange.requestId);
   if (exchange.version) fields.push(sluiceHeaders.version, exchange.version.label);
-  pushRateLimit(fields, exchange);
+  pushRateLimit(fields, exchange, core.leases);
   core.cors?.push(fields, exchange.req.headers);
   if (core.draining) fields.push('connection', 'close');
 }
@@ -46,12 +46,15 @@ export function writeAnswerHead(
   exchange.res.writeHead(status, fields);
 }
 
+const wantsProblem = (accept: string | undefined): boolean =>
+  accept?.includes('application/problem+json') ?? false;
+
 /** Refuses the request, whether its body has been read or not. Does nothing once an answer has begun. */
 export function refuse(exchange: Exchange, core: Core, reason: Refusal): void {
   const { req, res } = exchange;
   if (res.headersSent || res.destroyed) return;
   exchange.outcome = reason.code;
-  const { status, headers, body } = writeRefusal(reason);
+  const { status, headers, body } = writeRefusal(reason, wantsProblem(req.headers.accept));
   pushOwn(headers, exchange, core);
   const isSmall = Number(req.headers['content-length'] ?? (hasBody(req) ? Infinity : 0)) <= readAwayBytes;
   if (req.complete || (isSmall && reason.code !== 'REQUEST_TIMEOUT')) {

@@ -14,6 +14,8 @@ export interface TableVersion extends RoutableVersion {
   /** The version number as a header value. */
   readonly label: string;
   readonly timeoutMs: number;
+  /** The fewest bytes that one row can take in a body; null: a request is one row. */
+  readonly rowBytes: number | null;
   readonly replicas: readonly Replica[];
   readonly gate: Gate;
   /** Its part of a path at nodes of ours: `/models/{model}/versions/{n}`. */
@@ -63,7 +65,7 @@ const takesTraffic = ({ external }: Replica): boolean => external?.isReady ?? tr
 
 function compileVersion(
   model: string,
-  { version, default_timeout_ms, replicas: rows }: SnapshotVersion,
+  { version, default_timeout_ms, row_bytes: rowBytes, replicas: rows }: SnapshotVersion,
   { replica, gate }: Makers,
   externalNodes: ExternalNodes,
 ): TableVersion {
@@ -75,6 +77,7 @@ function compileVersion(
     ready: replicas.length > 0,
     label: String(version),
     timeoutMs: default_timeout_ms,
+    rowBytes,
     replicas,
     gate: gate(model, version, replicas.length),
     path,

@@ -1,12 +1,12 @@
 /** What is used, summed in memory by hour, team, client, endpoint, version and outcome. Adding to a sum allocates nothing. */
-import type { UsageRow } from '#contracts/usage';
+import type { UsageRow, UsageTotals } from '#contracts/usage';
+import { addUsage, noUsage } from '#contracts/usage-totals';
 import type { OutcomeCode } from './outcome-code.js';
 
-interface Sum {
-  requests: number;
-  requestBytes: number;
-  responseBytes: number;
-  nodeUs: number;
+/** What is on its way to the registry. */
+export interface UsageBacklog {
+  readonly lost: UsageTotals;
+  waitingTotals(): UsageTotals;
 }
 
 /** One request. */
@@ -20,7 +20,7 @@ export interface Used {
   readonly outcome: OutcomeCode;
 }
 
-type Outcomes = Map<OutcomeCode, Sum>;
+type Outcomes = Map<OutcomeCode, UsageTotals>;
 type Versions = Map<number, Outcomes>;
 type Endpoints = Map<string, Versions>;
 type Clients = Map<string, Endpoints>;
@@ -38,35 +38,24 @@ const newClients = (): Clients => new Map();
 const newEndpoints = (): Endpoints => new Map();
 const newVersions = (): Versions => new Map();
 const newOutcomes = (): Outcomes => new Map();
-const newSum = (): Sum => ({ requests: 0, requestBytes: 0, responseBytes: 0, nodeUs: 0 });
-
 function* rowsOf(tree: Tree, hour: string): Generator<UsageRow> {
   for (const [team, clients] of tree)
     for (const [client_id, endpoints] of clients)
       for (const [endpoint, versions] of endpoints)
         for (const [version, outcomes] of versions)
           for (const [outcome, sum] of outcomes)
-            yield {
-              hour,
-              team,
-              client_id,
-              endpoint,
-              version,
-              outcome,
-              requests: sum.requests,
-              request_bytes: sum.requestBytes,
-              response_bytes: sum.responseBytes,
-              node_us: Math.round(sum.nodeUs),
-            };
+            yield { hour, team, client_id, endpoint, version, outcome, ...sum };
 }
 
 export class UsageMeter {
+  /** The same, counted apart from the sums: the one must equal the other. */
+  private served = noUsage();
   private tree: Tree = new Map();
   private hour = 0;
   private closed: UsageRow[] = [];
 
   /** @param nowMs by the wall clock */
-  add(used: Used, nowMs: number, requestBytes: number, responseBytes: number, nodeMs: number): void {
+  add(used: Used, nowMs: number, amounts: Readonly<UsageTotals>): void {
     const hour = Math.floor(nowMs / hourMs);
     if (hour !== this.hour) {
       this.closeHour();
@@ -76,19 +65,18 @@ export class UsageMeter {
     const endpoints = child(clients, used.client, newEndpoints);
     const versions = child(endpoints, used.endpoint, newVersions);
     const outcomes = child(versions, used.version, newOutcomes);
-    const sum = child(outcomes, used.outcome, newSum);
-    sum.requests += 1;
-    sum.requestBytes += requestBytes;
-    sum.responseBytes += responseBytes;
-    sum.nodeUs += nodeMs * 1_000;
+    const sum = child(outcomes, used.outcome, noUsage);
+    addUsage(sum, amounts);
+    addUsage(this.served, amounts);
   }
 
-  /** Takes out what was summed since the last time. */
-  drain(): UsageRow[] {
+  /** Takes out what was counted since the last time. */
+  drain(): { readonly rows: UsageRow[]; readonly served: UsageTotals } {
     this.closeHour();
-    const rows = this.closed;
+    const { closed: rows, served } = this;
     this.closed = [];
-    return rows;
+    this.served = noUsage();
+    return { rows, served };
   }
 
   private closeHour(): void {

@@ -2,6 +2,7 @@
  * A runner: one process, one model. Started by the node with a socket as file descriptor 3; it loads what the first frame
  * says, answers inference frames, and ends when the socket closes. It never opens a port and knows no registry.
  */
+import { hasRows } from '#contracts/rows';
 import { Socket } from 'node:net';
 import { UnloadableModelError, loadMeasured } from './engine.js';
 import { FrameReader, FrameWriter } from './frames.js';
@@ -58,7 +59,7 @@ function tellMemory(): void {
   writer.send(0, fromRunner.memory, encodeMessage(held));
 }
 
-function queueOptions(message: LoadMessage, { profile }: LoadedMessage): QueueOptions {
+function queueOptions(message: LoadMessage, { profile, signature }: LoadedMessage): QueueOptions {
   const { model, version, config } = message;
   return {
     label: { model, version },
@@ -66,6 +67,7 @@ function queueOptions(message: LoadMessage, { profile }: LoadedMessage): QueueOp
     batching: profile.batching ?? { enabled: false, costs: [] },
     maxBatchRows: config.max_batch_size,
     maxQueueDelayMs: config.max_queue_delay_us / 1_000,
+    hasRows: hasRows(signature),
   };
 }
 

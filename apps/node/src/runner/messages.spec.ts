@@ -45,6 +45,8 @@ describe('the heads of frames', () => {
       headerLength,
       rows: u32,
       batchRows: u32,
+      items: u32,
+      computeUs: us,
       queueUs: us,
       inputUs: us,
       inferUs: us,

@@ -114,13 +114,15 @@ export interface ResultHead {
   readonly headerLength: number | undefined;
   readonly rows: number;
   readonly batchRows: number;
+  readonly items: number;
+  readonly computeUs: number;
   readonly queueUs: number;
   readonly inputUs: number;
   readonly inferUs: number;
   readonly outputUs: number;
 }
 
-export const resultHeadBytes = 28;
+export const resultHeadBytes = 36;
 
 export function encodeResultHead(head: ResultHead): Buffer {
   const bytes = Buffer.allocUnsafe(resultHeadBytes);
@@ -131,6 +133,8 @@ export function encodeResultHead(head: ResultHead): Buffer {
   bytes.writeFloatLE(head.inputUs, 16);
   bytes.writeFloatLE(head.inferUs, 20);
   bytes.writeFloatLE(head.outputUs, 24);
+  bytes.writeUInt32LE(head.items, 28);
+  bytes.writeFloatLE(head.computeUs, 32);
   return bytes;
 }
 
@@ -144,6 +148,8 @@ export function decodeResultHead(payload: Buffer): ResultHead {
     inputUs: payload.readFloatLE(16),
     inferUs: payload.readFloatLE(20),
     outputUs: payload.readFloatLE(24),
+    items: payload.readUInt32LE(28),
+    computeUs: payload.readFloatLE(32),
   };
 }
 

@@ -74,6 +74,7 @@ class Bench {
       batching: { enabled: true, costs: batchSizes.map((rows) => ({ rows, ms: 1 })) },
       maxBatchRows: null,
       maxQueueDelayMs: 0,
+      hasRows: true,
     };
     const sink = { send: this.send.bind(this), flush: () => undefined };
     this.queue = new RequestQueue(model, { ...defaults, ...options }, sink, () => 0);

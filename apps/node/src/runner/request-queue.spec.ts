@@ -33,6 +33,7 @@ function setUp() {
       batching: { enabled: false, costs: [] },
       maxBatchRows: null,
       maxQueueDelayMs: 0,
+      hasRows: true,
     },
     {
       send: (id, kind, ...parts) => {
@@ -81,7 +82,7 @@ describe('the runner’s queue', () => {
     await finish(8, 5);
     await finish(9, 3);
     const [first, second] = sent.slice(-2).map(({ payload }) => decodeResultHead(payload));
-    expect(first).toMatchObject({ inferUs: 5_000, queueUs: 0 });
+    expect(first).toMatchObject({ inferUs: 5_000, queueUs: 0, computeUs: 5_000, items: 1 });
     expect(second).toMatchObject({ inferUs: 3_000, queueUs: 5_000 });
   });
 

@@ -37,6 +37,8 @@ export interface QueueOptions {
   /** null: as the costs say. */
   readonly maxBatchRows: number | null;
   readonly maxQueueDelayMs: number;
+  /** Whether the leading dimension of its inputs counts rows. */
+  readonly hasRows: boolean;
 }
 
 /** Arrived, not decoded yet. */
@@ -47,12 +49,22 @@ interface Arrived {
   readonly arrivedMs: number;
 }
 
+/** What the members of one execution have in common. */
+interface Execution {
+  readonly start: number;
+  readonly inferMs: number;
+  readonly rows: number;
+  readonly isFirst: boolean;
+}
+
 /** Decoded, and waiting for its execution. */
 interface Waiting extends Candidate {
   readonly id: number;
   readonly request: DecodedRequest;
   /** What requests of its kind cost. */
   readonly costs: CostTable;
+  /** Rows as its caller sees them, whether or not they may be joined with others'. */
+  readonly items: number;
   readonly arrivedMs: number;
   readonly deadlineMs: number;
   readonly inputUs: number;
@@ -130,6 +142,7 @@ export class RequestQueue {
         deadlineMs = arrivedMs + timeoutMs;
         this.tellTimeout(id, timeoutMs);
       }
+      const items = this.options.hasRows ? (rowsOf(request.inputs) ?? 1) : 1;
       const commonRows = this.options.batching.enabled ? rowsOf(request.inputs) : undefined;
       const key = commonRows === undefined ? undefined : groupKey(request.inputs, request.outputs);
       const rows = commonRows ?? 1;
@@ -143,7 +156,18 @@ export class RequestQueue {
       }
       const inputUs = (now - start) * 1_000;
       const { priority } = request;
-      this.waiting.set(id, { id, request, key, rows, costs, priority, arrivedMs, deadlineMs, inputUs });
+      this.waiting.set(id, {
+        id,
+        request,
+        key,
+        rows,
+        costs,
+        items,
+        priority,
+        arrivedMs,
+        deadlineMs,
+        inputUs,
+      });
     } catch (error) {
       this.fail(id, failureOf(error));
     }
@@ -246,7 +270,7 @@ export class RequestQueue {
       const { results, startMs: start, ms } = await timed(run, () => this.freeMs, this.nowMs);
       if (first.key !== undefined) first.costs.add({ rows, ms });
       for (const [index, member] of members.entries())
-        this.answer(member, results[index] ?? [], { start, inferMs: ms, batchRows: index === 0 ? rows : 0 });
+        this.answer(member, results[index] ?? [], { start, inferMs: ms, rows, isFirst: index === 0 });
       this.freeMs = this.nowMs();
     } catch (error) {
       this.freeMs = this.nowMs();
@@ -258,23 +282,23 @@ export class RequestQueue {
   private answer(
     member: Waiting,
     results: readonly Tensor[],
-    {
-      start,
-      inferMs,
-      batchRows,
-    }: { readonly start: number; readonly inferMs: number; readonly batchRows: number },
+    { start, inferMs, rows, isFirst }: Execution,
   ): void {
     const encodeStart = this.nowMs();
     try {
       const { parts, headerLength } = member.request.encode(results);
+      const outputUs = (this.nowMs() - encodeStart) * 1_000;
+      const inferUs = inferMs * 1_000;
       const head = encodeResultHead({
         headerLength,
         rows: member.rows,
-        batchRows,
+        batchRows: isFirst ? rows : 0,
+        items: member.items,
+        computeUs: member.inputUs + (inferUs * member.rows) / rows + outputUs,
         queueUs: Math.max(0, (start - member.arrivedMs) * 1_000 - member.inputUs),
         inputUs: member.inputUs,
-        inferUs: inferMs * 1_000,
-        outputUs: (this.nowMs() - encodeStart) * 1_000,
+        inferUs,
+        outputUs,
       });
       this.sink.send(member.id, fromRunner.result, head, ...parts);
     } catch (error) {

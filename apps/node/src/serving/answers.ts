@@ -65,8 +65,10 @@ function sendResult(
   headers: string[],
 ): void {
   if (res.destroyed) return;
-  const computeUs = timing.inputUs + timing.inferUs + timing.outputUs;
-  headers.push(sluiceHeaders.timing, `${Math.round(timing.queueUs)},${Math.round(computeUs)}`);
+  const batchUs = timing.inputUs + timing.inferUs + timing.outputUs;
+  const { queueUs, items, computeUs } = timing;
+  const times = [queueUs, batchUs, items, computeUs].map(Math.round);
+  headers.push(sluiceHeaders.timing, times.join(','));
   if (headerLength === undefined) headers.push('content-type', jsonMedia);
   else headers.push('content-type', binaryMedia, headerLengthHeader, String(headerLength));
   write(res, 200, body, headers);

@@ -20,7 +20,7 @@ const result = (body: Buffer, headerLength?: number): Outcome => ({
   kind: 'result',
   body,
   headerLength,
-  timing: { rows: 1, batchRows: 1, queueUs: 0, inputUs: 0, inferUs: 0, outputUs: 0 },
+  timing: { rows: 1, batchRows: 1, items: 1, computeUs: 0, queueUs: 0, inputUs: 0, inferUs: 0, outputUs: 0 },
 });
 const table = modelTable(
   [

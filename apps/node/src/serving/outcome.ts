@@ -8,6 +8,10 @@ export interface Timing {
   readonly rows: number;
   /** Rows of the execution that served it, in the answer of its first member only; 0 in the others. */
   readonly batchRows: number;
+  /** Batch items of the request, whether or not the model's requests are joined. */
+  readonly items: number;
+  /** Its share of the model's time: decoding, encoding, and so much of the execution as it had of the rows. */
+  readonly computeUs: number;
   readonly queueUs: number;
   /** Decoding. */
   readonly inputUs: number;

@@ -4,6 +4,8 @@ import { ServiceTime } from './service-time.js';
 const answer = (batchRows: number, inferUs: number) => ({
   rows: 1,
   batchRows,
+  items: 1,
+  computeUs: 0,
   queueUs: 0,
   inputUs: 500,
   inferUs,

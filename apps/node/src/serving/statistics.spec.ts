@@ -9,7 +9,16 @@ const result = (rows: number, batchRows: number): Outcome => ({
   kind: 'result',
   body: Buffer.alloc(0),
   headerLength: undefined,
-  timing: { rows, batchRows, queueUs: 10, inputUs: 20, inferUs: 300, outputUs: 40 },
+  timing: {
+    rows,
+    batchRows,
+    items: rows,
+    computeUs: 360,
+    queueUs: 10,
+    inputUs: 20,
+    inferUs: 300,
+    outputUs: 40,
+  },
 });
 const duration = (count: number, ns: number) => ({ count, ns });
 const plain = (value: object): unknown => JSON.parse(JSON.stringify(value));

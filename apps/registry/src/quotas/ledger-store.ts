@@ -1,5 +1,5 @@
-/** The ledger's rows. One statement per set of rows, however many there are. */
-import type { LeaseAnswer } from '#contracts/quotas';
+/** The ledger's rows. One statement per set of rows, however many there are; sets travel as one JSON array. */
+import type { LeaseCall } from '#contracts/quotas';
 import type { LedgerRow, LedgerRule } from '#quota/ledger';
 import type { EntityManager } from 'typeorm';
 
@@ -11,179 +11,165 @@ export interface CountKey {
 
 export interface Count extends CountKey, LedgerRow {}
 
-export interface Lease extends CountKey {
-  readonly amount: number;
-  readonly expiresAtMs: number;
-}
-
+/** What a quota says now, and by the clock of the database. */
 export interface TimedRule extends LedgerRule {
+  readonly name: string;
   readonly nowMs: number;
-}
-
-interface Holder {
-  readonly gateway: string;
-  readonly sequence: number;
-  readonly answer: LeaseAnswer | null;
+  /** By client; those of all counts under the empty name. */
+  readonly overrides: Readonly<Record<string, { readonly limit: number; readonly until: string }>> | null;
 }
 
 export const nameOf = ({ quota_id, key }: CountKey): string => `${quota_id} ${key}`;
 
-/** Columns for `unnest`, in the order in which everybody locks. */
-function keysOf(items: readonly CountKey[]): [string[], string[]] {
-  const names = new Map(items.map((item) => [nameOf(item), item]));
-  const sorted = [...names].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, item]) => item);
-  return [sorted.map(({ quota_id }) => quota_id), sorted.map(({ key }) => key)];
+/** The rule of one count: an override for its client goes before one for all. */
+export function ruleOf(rule: TimedRule, key: string): LedgerRule {
+  const override = rule.overrides?.[key] ?? rule.overrides?.[''];
+  return override ? { ...rule, limit: override.limit } : rule;
 }
 
-/** Locks the holder's row, which is made at its first call. */
-export async function enterHolder(manager: EntityManager, holder: string, gateway: string): Promise<Holder> {
-  const rows = await manager.query<Holder[]>(
-    `INSERT INTO quota_holders (holder, gateway, last_sequence, seen_at) VALUES ($1, $2, 0, now())
-     ON CONFLICT (holder) DO UPDATE SET seen_at = now()
-     RETURNING gateway, last_sequence::float8 AS sequence, last_answer AS answer`,
-    [holder, gateway],
-  );
-  const [row] = rows;
-  if (!row) throw new Error('entering a holder returned no row');
-  return row;
+/** The keys once each. */
+function keysOf(items: readonly CountKey[]): string {
+  const names = new Map(items.map(({ quota_id, key }) => [nameOf({ quota_id, key }), { quota_id, key }]));
+  return JSON.stringify([...names.values()]);
 }
 
-/** How many gateway processes have called lately. */
-export async function countHolders(manager: EntityManager, withinMs: number): Promise<number> {
-  const rows = await manager.query<{ count: number }[]>(
-    `SELECT count(*)::int AS count FROM quota_holders WHERE seen_at > now() - $1 * interval '1 millisecond'`,
-    [withinMs],
-  );
-  return Math.max(1, rows[0]?.count ?? 1);
-}
+const keyColumns = 'AS k(quota_id uuid, key text)';
 
-export async function saveAnswer(
+/**
+ * Locks the holders' rows, which are made at their first call, and renews their leases.
+ * @returns the last sequence of each; those that are missing have ended, are another gateway's, or never began
+ */
+export async function enterHolders(
   manager: EntityManager,
-  holder: string,
-  sequence: number,
-  answer: LeaseAnswer,
-): Promise<void> {
-  await manager.query('UPDATE quota_holders SET last_sequence = $2, last_answer = $3 WHERE holder = $1', [
+  calls: readonly { readonly call: LeaseCall; readonly gateway: string }[],
+  leaseMs: number,
+): Promise<{ readonly last: Map<string, number>; readonly gateways: number }> {
+  const given = calls.map(({ call: { holder, sequence, hold_ms }, gateway }) => ({
     holder,
-    sequence,
-    JSON.stringify(answer),
-  ]);
+    gateway,
+    hold_ms,
+    is_first: sequence === 1,
+  }));
+  const rows = await manager.query<{ holder: string; last: number; others: number }[]>(
+    `WITH given AS (SELECT * FROM json_to_recordset($1) AS g(holder uuid, gateway text, hold_ms int, is_first boolean))
+     INSERT INTO quota_holders AS h (holder, gateway, last_sequence, expires_at, hold_ms)
+     SELECT holder, gateway, 0, clock_timestamp() + $2 * interval '1 millisecond', hold_ms FROM given
+     WHERE is_first OR EXISTS (SELECT 1 FROM quota_holders known WHERE known.holder = given.holder) ORDER BY holder
+     ON CONFLICT (holder) DO UPDATE SET expires_at = excluded.expires_at, hold_ms = excluded.hold_ms
+     WHERE NOT h.ended AND h.gateway = excluded.gateway
+     RETURNING holder, last_sequence::float8 AS last,
+       (SELECT count(*)::int FROM quota_holders o WHERE o.expires_at > now()
+        AND o.holder NOT IN (SELECT given.holder FROM given)) AS others`,
+    [JSON.stringify(given), leaseMs],
+  );
+  return {
+    last: new Map(rows.map(({ holder, last }) => [holder, last])),
+    gateways: Math.max(1, rows.length + (rows[0]?.others ?? 0)),
+  };
 }
 
-/** The rules of quotas that there are, which stay until the end of the transaction. */
+/** The rules of quotas that there are. */
 export async function readRules(
   manager: EntityManager,
   quotaIds: readonly string[],
 ): Promise<Map<string, TimedRule>> {
+  if (quotaIds.length === 0) return new Map();
   const rows = await manager.query<(TimedRule & { id: string })[]>(
-    `SELECT q.id, q.unit, q."window", q."limit"::float8 AS "limit", q.refill_per_second AS "refillPerSecond",
-       COALESCE(t.time_zone, 'UTC') AS "timeZone", extract(epoch FROM clock_timestamp())::float8 * 1000 AS "nowMs"
+    `SELECT q.id, q.name, q.unit, q."window", q."limit"::float8 AS "limit", q.refill_per_second AS "refillPerSecond",
+       q.alert_at AS "alertAt", COALESCE(t.time_zone, 'UTC') AS "timeZone",
+       extract(epoch FROM clock_timestamp())::float8 * 1000 AS "nowMs",
+       (SELECT jsonb_object_agg(o.key, jsonb_build_object('limit', o."limit", 'until', o.ends_at)) FROM quota_overrides o
+        WHERE o.quota_id = q.id AND o.ends_at > clock_timestamp()) AS overrides
      FROM quotas q LEFT JOIN clients c ON c.client_id = q.client_id LEFT JOIN teams t ON t.name = COALESCE(q.team, c.team)
-     WHERE q.id = ANY($1::uuid[]) ORDER BY q.id FOR KEY SHARE OF q`,
+     WHERE q.id = ANY($1::uuid[])`,
     [quotaIds],
   );
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** Locks the counts until the end of the transaction; a new one is empty. */
+/** Locks the counts until the end of the transaction, in one order for all; a new one is empty. */
 export async function lockCounts(
   manager: EntityManager,
   items: readonly CountKey[],
 ): Promise<Map<string, LedgerRow>> {
-  const keys = keysOf(items);
+  const found = await selectCounts(manager, items, 'FOR UPDATE OF w');
+  const missing = items.filter((item) => !found.has(nameOf(item)));
+  if (missing.length === 0) return found;
   await manager.query(
-    `INSERT INTO quota_windows (quota_id, key, window_start, used, leased)
-     SELECT id, key, 0, 0, 0 FROM unnest($1::uuid[], $2::text[]) AS k(id, key) ON CONFLICT DO NOTHING`,
-    keys,
+    `INSERT INTO quota_windows (quota_id, key, window_start, used, leases, ahead, alerted)
+     SELECT k.quota_id, k.key, 0, 0, '{}', '{}', 0 FROM json_to_recordset($1) ${keyColumns}
+     JOIN quotas q ON q.id = k.quota_id ORDER BY 1, k.key COLLATE "C" ON CONFLICT DO NOTHING`,
+    [keysOf(missing)],
   );
-  return selectCounts(manager, keys, 'FOR UPDATE OF w');
+  return new Map([...found, ...(await selectCounts(manager, missing, 'FOR UPDATE OF w'))]);
 }
 
 /** The counts as they are; those that were never used are missing. */
 export const readCounts = (
   manager: EntityManager,
   items: readonly CountKey[],
-): Promise<Map<string, LedgerRow>> => selectCounts(manager, keysOf(items), '');
+): Promise<Map<string, LedgerRow>> => selectCounts(manager, items, '');
+
+/** Locks the counts of which any of the holders has something, of concurrency or of all else. */
+export async function lockCountsOf(
+  manager: EntityManager,
+  holders: readonly string[],
+  isConcurrency: boolean,
+): Promise<Count[]> {
+  const rows = await manager.query<CountRow[]>(
+    `SELECT ${countColumns} FROM quota_windows w JOIN quotas q ON q.id = w.quota_id
+     WHERE w.leases ?| $1 AND (q.unit = 'concurrency') = $2
+     ORDER BY w.quota_id, w.key COLLATE "C" FOR UPDATE OF w`,
+    [holders, isConcurrency],
+  );
+  return rows.map(toCount);
+}
+
+interface CountRow extends Omit<Count, 'windowStartMs'> {
+  readonly window_start: number;
+}
+
+const countColumns = 'w.quota_id, w.key, w.window_start, w.used::float8, w.leases, w.ahead, w.alerted';
+
+const toCount = ({ window_start: windowStartMs, ...row }: CountRow): Count => ({ ...row, windowStartMs });
 
 async function selectCounts(
   manager: EntityManager,
-  keys: [string[], string[]],
+  items: readonly CountKey[],
   lock: '' | 'FOR UPDATE OF w',
 ): Promise<Map<string, LedgerRow>> {
-  const rows = await manager.query<Count[]>(
-    `SELECT w.quota_id, w.key, w.window_start AS "windowStartMs", w.used::float8, w.leased::float8
-     FROM quota_windows w JOIN unnest($1::uuid[], $2::text[]) AS k(id, key) ON w.quota_id = k.id AND w.key = k.key
+  if (items.length === 0) return new Map();
+  const rows = await manager.query<CountRow[]>(
+    `SELECT ${countColumns} FROM json_to_recordset($1) ${keyColumns}
+     JOIN quota_windows w ON w.quota_id = k.quota_id AND w.key = k.key
      ORDER BY w.quota_id, w.key COLLATE "C" ${lock}`,
-    keys,
+    [keysOf(items)],
   );
-  return new Map(
-    rows.map(({ windowStartMs, used, leased, ...key }) => [nameOf(key), { windowStartMs, used, leased }]),
-  );
+  return new Map(rows.map((row) => [nameOf(row), toCount(row)]));
 }
 
-/** What the holder has of the counts. */
-export async function readLeases(
+/** Writes counts that are locked, and notes up to which call each holder was served. */
+export async function writeCounts(
   manager: EntityManager,
-  holder: string,
-  items: readonly CountKey[],
-): Promise<Map<string, number>> {
-  const rows = await manager.query<(CountKey & { amount: number })[]>(
-    `SELECT l.quota_id, l.key, l.amount::float8 FROM quota_leases l
-     JOIN unnest($2::uuid[], $3::text[]) AS k(id, key) ON l.quota_id = k.id AND l.key = k.key WHERE l.holder = $1`,
-    [holder, ...keysOf(items)],
-  );
-  return new Map(rows.map((row) => [nameOf(row), row.amount]));
-}
-
-export async function writeCounts(manager: EntityManager, counts: readonly Count[]): Promise<void> {
-  await manager.query(
-    `UPDATE quota_windows w SET window_start = n.start, used = n.used, leased = n.leased
-     FROM unnest($1::uuid[], $2::text[], $3::float8[], $4::bigint[], $5::bigint[]) AS n(id, key, start, used, leased)
-     WHERE w.quota_id = n.id AND w.key = n.key`,
-    [
-      counts.map(({ quota_id }) => quota_id),
-      counts.map(({ key }) => key),
-      counts.map(({ windowStartMs }) => windowStartMs),
-      counts.map(({ used }) => used),
-      counts.map(({ leased }) => leased),
-    ],
-  );
-}
-
-/** @param holder null: of all holders */
-export async function deleteLeases(
-  manager: EntityManager,
-  items: readonly CountKey[],
-  holder: string | null,
+  counts: readonly Count[],
+  served: readonly { readonly holder: string; readonly sequence: number }[] = [],
 ): Promise<void> {
+  const rows = counts.map(({ quota_id, key, windowStartMs: window_start, used, leases, ahead, alerted }) => ({
+    quota_id,
+    key,
+    window_start,
+    used,
+    leases,
+    ahead,
+    alerted,
+  }));
   await manager.query(
-    `DELETE FROM quota_leases l USING unnest($1::uuid[], $2::text[]) AS k(id, key)
-     WHERE l.quota_id = k.id AND l.key = k.key AND ($3::uuid IS NULL OR l.holder = $3)`,
-    [...keysOf(items), holder],
-  );
-}
-
-export async function writeLeases(
-  manager: EntityManager,
-  holder: string,
-  leases: readonly Lease[],
-): Promise<void> {
-  const kept = [...new Map(leases.map((lease) => [nameOf(lease), lease])).values()];
-  const empty = kept.filter(({ amount }) => amount === 0);
-  const full = kept.filter(({ amount }) => amount > 0);
-  if (empty.length > 0) await deleteLeases(manager, empty, holder);
-  if (full.length === 0) return;
-  await manager.query(
-    `INSERT INTO quota_leases (quota_id, key, holder, amount, expires_at)
-     SELECT id, key, $1, amount, to_timestamp(expires / 1000)
-     FROM unnest($2::uuid[], $3::text[], $4::bigint[], $5::float8[]) AS n(id, key, amount, expires)
-     ON CONFLICT (quota_id, key, holder) DO UPDATE SET amount = excluded.amount, expires_at = excluded.expires_at`,
-    [
-      holder,
-      full.map(({ quota_id }) => quota_id),
-      full.map(({ key }) => key),
-      full.map(({ amount }) => amount),
-      full.map(({ expiresAtMs }) => expiresAtMs),
-    ],
+    `WITH noted AS (
+       UPDATE quota_holders h SET last_sequence = n.sequence
+       FROM json_to_recordset($2) AS n(holder uuid, sequence bigint) WHERE h.holder = n.holder)
+     UPDATE quota_windows w SET window_start = n.window_start, used = n.used, leases = n.leases, ahead = n.ahead, alerted = n.alerted
+     FROM json_to_recordset($1) AS n(quota_id uuid, key text, window_start float8, used bigint, leases jsonb, ahead jsonb, alerted float8)
+     WHERE w.quota_id = n.quota_id AND w.key = n.key`,
+    [JSON.stringify(rows), JSON.stringify(served)],
   );
 }

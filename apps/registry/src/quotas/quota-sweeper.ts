@@ -1,13 +1,20 @@
-/** Ends leases whose holders were not heard for too long. They may have spent them, so what they held counts as used; only concurrency is free again. */
-import { retryDeadlocks } from '#database/transactions';
+/**
+ * Ends what has had its time: leases of holders that were not heard for too long (they may have spent them, so what they held counts
+ * as used; only concurrency is free again, once their last request must be over), and overrides.
+ */
+import { Transactions } from '#database/transactions';
+import type { WriteContext } from '#database/transactions';
 import type { Logger } from '#platform/logger';
+import { endLease } from '#quota/ledger';
 import { Inject, Injectable } from '@nestjs/common';
 import type { OnApplicationBootstrap, OnModuleDestroy } from '@nestjs/common';
-import { DataSource } from 'typeorm';
-import type { EntityManager } from 'typeorm';
 import { LOGGER } from '../config.js';
+import { lockCountsOf, readRules, writeCounts } from './ledger-store.js';
+import { endOverrides } from './overrides.service.js';
 
-const sweepEveryMs = 5_000;
+/** An override that has ended is out of force at every gateway within 2 s. */
+const sweepEveryMs = 1_000;
+const actor = { subject: 'system', requestId: undefined };
 
 @Injectable()
 export class QuotaSweeper implements OnApplicationBootstrap, OnModuleDestroy {
@@ -15,7 +22,7 @@ export class QuotaSweeper implements OnApplicationBootstrap, OnModuleDestroy {
   private sweeping: Promise<void> | undefined;
 
   constructor(
-    private readonly dataSource: DataSource,
+    private readonly transactions: Transactions,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -35,24 +42,39 @@ export class QuotaSweeper implements OnApplicationBootstrap, OnModuleDestroy {
     await this.sweeping;
   }
 
-  sweep(): Promise<void> {
-    return retryDeadlocks(() => this.dataSource.transaction(endLeases));
+  async sweep(): Promise<void> {
+    await this.transactions.write(actor, endOverrides);
+    await this.transactions.write(actor, (tx) => endLeases(tx, false));
+    await this.transactions.write(actor, (tx) => endLeases(tx, true));
   }
 }
 
-async function endLeases(manager: EntityManager): Promise<void> {
-  // Counts before leases, as lease calls lock them.
-  await manager.query(
-    `SELECT 1 FROM quota_windows w WHERE EXISTS (
-       SELECT 1 FROM quota_leases l WHERE l.quota_id = w.quota_id AND l.key = w.key AND l.expires_at < now())
-     ORDER BY w.quota_id, w.key COLLATE "C" FOR UPDATE`,
-  );
-  await manager.query(
-    `WITH ended AS (DELETE FROM quota_leases WHERE expires_at < now() RETURNING quota_id, key, amount),
-          sums AS (SELECT quota_id, key, sum(amount) AS amount FROM ended GROUP BY quota_id, key)
-     UPDATE quota_windows w SET leased = w.leased - s.amount,
-       used = w.used + CASE WHEN q.unit = 'concurrency' THEN 0 ELSE s.amount END
-     FROM sums s JOIN quotas q ON q.id = s.quota_id WHERE w.quota_id = s.quota_id AND w.key = s.key`,
-  );
-  await manager.query(`DELETE FROM quota_holders WHERE seen_at < now() - interval '1 day'`);
+/** In place of a holder's `hold_ms`: what it held of concurrency is free again. */
+const freed = -1;
+
+/** Holders before counts, as lease calls lock them. Those that have ended are kept for a day: they must never come back. */
+const lockSilent = `
+  SELECT holder FROM quota_holders WHERE NOT ended AND expires_at < now() ORDER BY holder FOR UPDATE`;
+const lockOver = `
+  SELECT holder FROM quota_holders
+  WHERE ended AND hold_ms >= 0 AND expires_at + hold_ms * interval '1 millisecond' < now() ORDER BY holder FOR UPDATE`;
+
+/** @param isConcurrency requests at a time, which are freed, or all else, which counts as used */
+async function endLeases({ manager }: WriteContext, isConcurrency: boolean): Promise<void> {
+  const rows = await manager.query<{ holder: string }[]>(isConcurrency ? lockOver : lockSilent);
+  const holders = rows.map(({ holder }) => holder);
+  if (holders.length > 0) {
+    const counts = await lockCountsOf(manager, holders, isConcurrency);
+    const rules = await readRules(manager, [...new Set(counts.map(({ quota_id }) => quota_id))]);
+    const ended = counts.map((count) => {
+      const rule = rules.get(count.quota_id);
+      return rule
+        ? holders.reduce((row, holder) => ({ ...count, ...endLease(rule, row, holder, rule.nowMs) }), count)
+        : count;
+    });
+    await writeCounts(manager, ended);
+    const change = isConcurrency ? `hold_ms = ${freed}` : 'ended = true';
+    await manager.query(`UPDATE quota_holders SET ${change} WHERE holder = ANY($1::uuid[])`, [holders]);
+  }
+  await manager.query(`DELETE FROM quota_holders WHERE expires_at < now() - interval '1 day'`);
 }

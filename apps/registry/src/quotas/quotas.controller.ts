@@ -1,4 +1,4 @@
-import type { LeaseAnswer, Quota, QuotaExplanation } from '#contracts/quotas';
+import type { LeaseAnswer, Quota, QuotaExplanation, QuotaOverride } from '#contracts/quotas';
 import type { Page } from '#contracts/common';
 import type { RouteInput } from '#contracts/route';
 import { routes } from '#contracts/routes';
@@ -6,6 +6,7 @@ import { Controller } from '@nestjs/common';
 import { Caller } from '../http/caller.js';
 import { Input } from '../http/input.decorator.js';
 import { Route } from '../http/route.decorator.js';
+import { OverridesService } from './overrides.service.js';
 import { QuotaExplainer } from './quota-explainer.service.js';
 import { QuotaLedger } from './quota-ledger.service.js';
 import { QuotasService } from './quotas.service.js';
@@ -16,6 +17,7 @@ type R = typeof routes.quotas;
 export class QuotasController {
   constructor(
     private readonly quotas: QuotasService,
+    private readonly overrides: OverridesService,
     private readonly ledger: QuotaLedger,
     private readonly explainer: QuotaExplainer,
   ) {}
@@ -53,6 +55,27 @@ export class QuotasController {
   @Route(routes.quotas.grant)
   grant(@Input() { params, body }: RouteInput<R['grant']>, @Caller() caller: Caller): Promise<Quota> {
     return this.quotas.grant(params.quota_id, body, caller);
+  }
+
+  @Route(routes.quotas.override)
+  override(
+    @Input() { params, body }: RouteInput<R['override']>,
+    @Caller() caller: Caller,
+  ): Promise<QuotaOverride> {
+    return this.overrides.put(params.quota_id, body, caller);
+  }
+
+  @Route(routes.quotas.overrides)
+  async listOverrides(@Input() { params }: RouteInput<R['overrides']>): Promise<{ items: QuotaOverride[] }> {
+    return { items: await this.overrides.list(params.quota_id) };
+  }
+
+  @Route(routes.quotas.revokeOverride)
+  revokeOverride(
+    @Input() { params, query }: RouteInput<R['revokeOverride']>,
+    @Caller() caller: Caller,
+  ): Promise<void> {
+    return this.overrides.revoke(params.quota_id, query, caller);
   }
 
   @Route(routes.quotas.explain)

@@ -1,5 +1,5 @@
-import type { Quota } from '#contracts/quotas';
-import type { QuotaEntity } from '#database/entities/quota.entity';
+import type { Quota, QuotaOverride } from '#contracts/quotas';
+import type { QuotaEntity, QuotaOverrideEntity } from '#database/entities/quota.entity';
 
 export const toQuota = (row: QuotaEntity): Quota => ({
   id: row.id,
@@ -14,7 +14,15 @@ export const toQuota = (row: QuotaEntity): Quota => ({
   per_client: row.per_client,
   mode: row.mode,
   outage: row.outage,
+  alert_at: row.alert_at,
   revision: row.revision,
   created_at: row.created_at.toISOString(),
   updated_at: row.updated_at.toISOString(),
+});
+
+export const toOverride = (row: QuotaOverrideEntity): QuotaOverride => ({
+  client_id: row.key === '' ? null : row.key,
+  limit: row.limit,
+  until: row.ends_at.toISOString(),
+  created_at: row.created_at.toISOString(),
 });

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { OverridesService } from './overrides.service.js';
 import { QuotaExplainer } from './quota-explainer.service.js';
 import { QuotaLedger } from './quota-ledger.service.js';
 import { QuotaSweeper } from './quota-sweeper.js';
@@ -7,6 +8,6 @@ import { QuotasService } from './quotas.service.js';
 
 @Module({
   controllers: [QuotasController],
-  providers: [QuotasService, QuotaLedger, QuotaExplainer, QuotaSweeper],
+  providers: [QuotasService, OverridesService, QuotaLedger, QuotaExplainer, QuotaSweeper],
 })
 export class QuotasModule {}

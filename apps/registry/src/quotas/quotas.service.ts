@@ -3,10 +3,10 @@ import type { CreateQuota, GrantQuota, ListQuotas, Quota, UpdateQuota } from '#c
 import type { Page } from '#contracts/common';
 import { QuotaEntity, QuotaWindowEntity } from '#database/entities/quota.entity';
 import { Transactions } from '#database/transactions';
-import type { WriteContext } from '#database/transactions';
 import { SluiceError } from '#platform/errors';
 import { advance, emptyRow } from '#quota/ledger';
 import { Injectable } from '@nestjs/common';
+import { isDeepStrictEqual } from 'node:util';
 import { DataSource, MoreThan } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
@@ -14,6 +14,7 @@ import type { Caller } from '../http/caller.js';
 import { decodePageToken, toPage } from '../http/page.js';
 import { violatedConstraint } from '../http/violations.js';
 import { lockCounts, nameOf, readRules, writeCounts } from './ledger-store.js';
+import { lockQuota, saveChanged, subjectOf } from './quota-rows.js';
 import { toQuota } from './quotas.mapper.js';
 
 const PageKey = z.tuple([z.uuid()]);
@@ -64,9 +65,11 @@ export class QuotasService {
     return this.transactions.write(caller, async (tx) => {
       const row = await lockQuota(tx, id);
       const before = toQuota(row);
-      const { limit = row.limit, mode = row.mode, outage = row.outage } = input;
-      if (limit === row.limit && mode === row.mode && outage === row.outage) return before;
-      const after = await saveChanged(tx, Object.assign(row, { limit, mode, outage }));
+      Object.assign(row, input);
+      if (isDeepStrictEqual(toQuota(row), before)) return before;
+      if (row.alert_at.length > 0 && (row.window === null || row.window === 'bucket'))
+        throw new SluiceError('INVALID_REQUEST', 'Buckets and concurrency have no window to alert in.');
+      const after = await saveChanged(tx, row);
       await tx.audit({ action: 'quota.update', subject: subjectOf(row), before, after });
       return after;
     });
@@ -77,7 +80,7 @@ export class QuotasService {
     return this.transactions.write(caller, async (tx) => {
       const row = await lockQuota(tx, id);
       const before = toQuota(row);
-      await tx.manager.update(QuotaWindowEntity, { quota_id: id }, { used: 0 });
+      await tx.manager.update(QuotaWindowEntity, { quota_id: id }, { used: 0, alerted: 0 });
       const after = await saveChanged(tx, row);
       await tx.audit({ action: 'quota.reset', subject: subjectOf(row), before, after });
       return after;
@@ -116,14 +119,6 @@ export class QuotasService {
   }
 }
 
-/** The new revision tells gateways to give back what they hold and to ask anew. */
-async function saveChanged(tx: WriteContext, row: QuotaEntity): Promise<Quota> {
-  row.revision += 1;
-  row.updated_at = new Date();
-  tx.routingChanged();
-  return toQuota(await tx.manager.save(row));
-}
-
 /** @throws SluiceError INVALID_REQUEST when it is not clear whose count is meant */
 function keyOf({ client_id, per_client }: QuotaEntity, client: string | undefined): string {
   const isApart = client_id === null && per_client;
@@ -137,14 +132,6 @@ function keyOf({ client_id, per_client }: QuotaEntity, client: string | undefine
 /** What holds without the registry when nobody said so: long windows are budgets, short ones protect capacity. */
 const usualOutage = (window: Quota['window']): Quota['outage'] =>
   window === 'day' || window === 'month' ? 'deny' : 'local_share';
-
-async function lockQuota({ manager }: WriteContext, id: string): Promise<QuotaEntity> {
-  const row = await manager.findOne(QuotaEntity, { where: { id }, lock: { mode: 'pessimistic_write' } });
-  if (!row) throw new SluiceError('QUOTA_NOT_FOUND', `There is no quota ${id}.`);
-  return row;
-}
-
-const subjectOf = (row: QuotaEntity): string => `quotas/${row.name}`;
 
 /** What a violated constraint means to the caller. */
 function refusalOf(error: unknown, row: QuotaEntity): SluiceError | undefined {

@@ -1,4 +1,5 @@
 /** Rows to routing table. Pure. */
+import { leastRowBytes } from '#contracts/rows';
 import type { Snapshot, SnapshotModel, SnapshotReplica } from '#contracts/snapshot';
 import type { ExternalReplicaRow, ServingReplicaRow, SnapshotRows } from './snapshot-rows.js';
 
@@ -20,6 +21,7 @@ export function buildSnapshot(rows: SnapshotRows, { issuer, audience }: Issuer):
       versions: ready.map((version) => ({
         version: version.number,
         default_timeout_ms: version.default_timeout_ms,
+        row_bytes: version.signature ? leastRowBytes(version.signature) : null,
         replicas: [
           ...servingReplicas(replicas.get(version.id) ?? []),
           ...(external.get(version.id) ?? []).map(toExternalReplica),

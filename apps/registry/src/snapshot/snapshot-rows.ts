@@ -1,4 +1,5 @@
 /** Reads everything that the routing table is made of, as of one moment: one transaction, one statement per set. */
+import type { Signature } from '#contracts/tensors';
 import type { Jwk } from '#contracts/clients';
 import type {
   SnapshotClientLimit,
@@ -22,6 +23,7 @@ export interface VersionRow {
   readonly model_id: string;
   readonly number: number;
   readonly default_timeout_ms: number;
+  readonly signature: Signature | null;
 }
 
 /** A READY replica on a node that holds its lease. */
@@ -154,7 +156,7 @@ const readModels = (manager: EntityManager): Promise<ModelRow[]> =>
 
 const readVersions = (manager: EntityManager): Promise<VersionRow[]> =>
   manager.query<VersionRow[]>(
-    `SELECT v.id, v.model_id, v.number, (c.config->>'default_timeout_ms')::int AS default_timeout_ms
+    `SELECT v.id, v.model_id, v.number, (c.config->>'default_timeout_ms')::int AS default_timeout_ms, v.signature
      FROM versions v JOIN config_revisions c ON c.version_id = v.id AND c.revision = v.config_revision
      WHERE v.status = 'READY' AND v.archived_at IS NULL ORDER BY v.number`,
   );

@@ -1,4 +1,5 @@
 /** Prices, versioned in time, and what a team owes by them. Amounts are exact decimals: they are computed by the database. */
+import { usageUnits } from '#contracts/usage';
 import type { CreatePrice, Price, Statement } from '#contracts/usage';
 import { PriceEntity } from '#database/entities/usage.entity';
 import { TeamEntity } from '#database/entities/team.entity';
@@ -21,13 +22,14 @@ const toPrice = (row: PriceEntity): Price => ({
   created_at: row.created_at.toISOString(),
 });
 
+const quantities = usageUnits.map((unit) => `('${unit}', u.${unit})`).join(', ');
+
 /** Answered requests of the month, each hour at the price that held then. $1 team, $2 month, $3 time zone. */
 const statementLines = `
   SELECT u.endpoint, x.unit, p.currency, p.price_per_million::text AS price_per_million,
          sum(x.quantity)::float8 AS quantity, round(sum(x.quantity) * p.price_per_million / 1000000, 6)::text AS amount
   FROM usage_hours u
-  CROSS JOIN LATERAL (VALUES ('requests', u.requests), ('request_bytes', u.request_bytes),
-                             ('response_bytes', u.response_bytes), ('node_us', u.node_us)) AS x(unit, quantity)
+  CROSS JOIN LATERAL (VALUES ${quantities}) AS x(unit, quantity)
   CROSS JOIN LATERAL (
     SELECT currency, price_per_million FROM prices
     WHERE prices.unit = x.unit AND COALESCE(prices.endpoint, u.endpoint) = u.endpoint AND prices.valid_from <= u.hour

@@ -2,6 +2,7 @@
  * What gateways have counted. A batch is taken in the transaction that notes its sequence, so a batch that is sent again changes
  * nothing, and one that was not answered can be. Each source sends its batches one after the other.
  */
+import { usageUnits } from '#contracts/usage';
 import type { GetUsage, UsageBatch, UsageGroup, UsageReceipt, UsageSum } from '#contracts/usage';
 import { retryDeadlocks } from '#database/transactions';
 import { SluiceError } from '#platform/errors';
@@ -47,8 +48,7 @@ export class UsageService {
     const positions = query.group_by.map((_, index) => index + 1).join(', ');
     return this.dataSource.query<UsageSum[]>(
       `SELECT ${[...groups, ''].join(', ')}
-              COALESCE(sum(requests), 0)::float8 AS requests, COALESCE(sum(request_bytes), 0)::float8 AS request_bytes,
-              COALESCE(sum(response_bytes), 0)::float8 AS response_bytes, COALESCE(sum(node_us), 0)::float8 AS node_us
+              ${usageUnits.map((unit) => `COALESCE(sum(${unit}), 0)::float8 AS ${unit}`).join(', ')}
        FROM usage_hours
        WHERE hour >= $1 AND hour < $2 AND ($3::text IS NULL OR team = $3) AND ($4::text IS NULL OR client_id = $4)
          AND ($5::text IS NULL OR endpoint = $5) AND ($6::text IS NULL OR outcome = $6)
@@ -78,18 +78,19 @@ async function lockSource(manager: EntityManager, source: string, gateway: strin
   return row.last;
 }
 
+const columns = usageUnits.join(', ');
+const sums = usageUnits.map((unit) => `sum(r.${unit})`).join(', ');
+const types = usageUnits.map((unit) => `${unit} bigint`).join(', ');
+const additions = usageUnits.map((unit) => `${unit} = u.${unit} + excluded.${unit}`).join(', ');
+
 /** In the order of the key, so that batches of several gateways do not lock each other out. */
 async function addRows(manager: EntityManager, { rows }: UsageBatch): Promise<void> {
   await manager.query(
-    `INSERT INTO usage_hours AS u (hour, team, client_id, endpoint, version, outcome, requests, request_bytes, response_bytes, node_us)
-     SELECT date_trunc('hour', r.hour, 'UTC'), r.team, r.client_id, r.endpoint, r.version, r.outcome,
-            sum(r.requests), sum(r.request_bytes), sum(r.response_bytes), sum(r.node_us)
-     FROM jsonb_to_recordset($1) AS r(hour timestamptz, team text, client_id text, endpoint text, version int, outcome text,
-                                      requests bigint, request_bytes bigint, response_bytes bigint, node_us bigint)
+    `INSERT INTO usage_hours AS u (hour, team, client_id, endpoint, version, outcome, ${columns})
+     SELECT date_trunc('hour', r.hour, 'UTC'), r.team, r.client_id, r.endpoint, r.version, r.outcome, ${sums}
+     FROM jsonb_to_recordset($1) AS r(hour timestamptz, team text, client_id text, endpoint text, version int, outcome text, ${types})
      GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 1, 2, 3, 4, 5, 6
-     ON CONFLICT (hour, team, client_id, endpoint, version, outcome) DO UPDATE SET
-       requests = u.requests + excluded.requests, request_bytes = u.request_bytes + excluded.request_bytes,
-       response_bytes = u.response_bytes + excluded.response_bytes, node_us = u.node_us + excluded.node_us`,
+     ON CONFLICT (hour, team, client_id, endpoint, version, outcome) DO UPDATE SET ${additions}`,
     [JSON.stringify(rows)],
   );
 }

@@ -1,7 +1,7 @@
 /** Quotas and the ledger of what was used of them and what gateways hold. */
-import type { LeaseAnswer, Quota } from '#contracts/quotas';
+import type { Quota } from '#contracts/quotas';
 import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn, Unique } from 'typeorm';
-import { bigint, instant, nullableJson } from '../columns.js';
+import { bigint, instant, json } from '../columns.js';
 import { ClientEntity } from './client.entity.js';
 import { EndpointEntity } from './endpoint.entity.js';
 import { TeamEntity } from './team.entity.js';
@@ -11,7 +11,7 @@ import { TeamEntity } from './team.entity.js';
 @Index('quotas_team_idx', ['team'])
 @Index('quotas_client_idx', ['client_id'])
 @Index('quotas_endpoint_idx', ['endpoint'])
-@Check('quotas_unit_check', `"unit" IN ('requests', 'bytes', 'compute_ms', 'concurrency')`)
+@Check('quotas_unit_check', `"unit" IN ('requests', 'rows', 'bytes', 'compute_ms', 'concurrency')`)
 @Check('quotas_window_check', `"window" IN ('second', 'minute', 'hour', 'day', 'month', 'bucket')`)
 @Check('quotas_mode_check', `"mode" IN ('enforce', 'shadow')`)
 @Check('quotas_outage_check', `"outage" IN ('deny', 'local_share', 'open')`)
@@ -44,6 +44,8 @@ export class QuotaEntity {
   mode!: Quota['mode'];
   @Column('text', { default: 'deny' })
   outage!: Quota['outage'];
+  @Column('double precision', { array: true, default: [] })
+  alert_at!: number[];
   @Column('integer', { default: 1 })
   revision!: number;
   @Column(instant)
@@ -52,7 +54,29 @@ export class QuotaEntity {
   updated_at!: Date;
 }
 
-/** One count: the newest window of a quota, or of one client under it. */
+/** Another limit for a time, of one client's count or of all counts of a quota. */
+@Entity('quota_overrides')
+@Index('quota_overrides_ends_idx', ['ends_at'])
+@Check('quota_overrides_limit_check', '"limit" >= 0')
+@ForeignKey(() => QuotaEntity, ['quota_id'], ['id'], {
+  name: 'quota_overrides_quota_fkey',
+  onDelete: 'CASCADE',
+})
+export class QuotaOverrideEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'quota_overrides_pkey' })
+  quota_id!: string;
+  /** The client; empty: all. */
+  @PrimaryColumn('text', { primaryKeyConstraintName: 'quota_overrides_pkey' })
+  key!: string;
+  @Column(bigint)
+  limit!: number;
+  @Column(instant)
+  ends_at!: Date;
+  @Column(instant)
+  created_at!: Date;
+}
+
+/** One count: the newest window of a quota, or of one client under it. One row, so that one lock holds all that must agree. */
 @Entity('quota_windows')
 @ForeignKey(() => QuotaEntity, ['quota_id'], ['id'], {
   name: 'quota_windows_quota_fkey',
@@ -68,32 +92,18 @@ export class QuotaWindowEntity {
   window_start!: number;
   @Column(bigint)
   used!: number;
-  /** In the hands of gateways: the sum of the leases. */
-  @Column(bigint)
-  leased!: number;
+  /** What each holder has of it. */
+  @Column(json)
+  leases!: Record<string, number>;
+  /** What each holder has of the window after it. */
+  @Column(json)
+  ahead!: Record<string, number>;
+  /** The greatest share of the limit that was told in this window. */
+  @Column('double precision')
+  alerted!: number;
 }
 
-/** The block of one count that one gateway process holds. */
-@Entity('quota_leases')
-@Index('quota_leases_expires_idx', ['expires_at'])
-@ForeignKey(() => QuotaWindowEntity, ['quota_id', 'key'], ['quota_id', 'key'], {
-  name: 'quota_leases_window_fkey',
-  onDelete: 'CASCADE',
-})
-export class QuotaLeaseEntity {
-  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'quota_leases_pkey' })
-  quota_id!: string;
-  @PrimaryColumn('text', { primaryKeyConstraintName: 'quota_leases_pkey' })
-  key!: string;
-  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'quota_leases_pkey' })
-  holder!: string;
-  @Column(bigint)
-  amount!: number;
-  @Column(instant)
-  expires_at!: Date;
-}
-
-/** One gateway process, and its last call, so that the call can be sent again. */
+/** One gateway process. Its leases end when it was not heard for too long, and never live again. */
 @Entity('quota_holders')
 export class QuotaHolderEntity {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'quota_holders_pkey' })
@@ -103,8 +113,12 @@ export class QuotaHolderEntity {
   gateway!: string;
   @Column(bigint)
   last_sequence!: number;
-  @Column(nullableJson)
-  last_answer!: LeaseAnswer | null;
   @Column(instant)
-  seen_at!: Date;
+  expires_at!: Date;
+  /** How long its requests can last after that. */
+  @Column('integer')
+  hold_ms!: number;
+  /** What it held counts as used. */
+  @Column('boolean', { default: false })
+  ended!: boolean;
 }

@@ -26,7 +26,9 @@ export class UsageHourEntity {
   @Column(bigint)
   response_bytes!: number;
   @Column(bigint)
-  node_us!: number;
+  rows!: number;
+  @Column(bigint)
+  compute_us!: number;
 }
 
 /** A gateway's spool, and the last batch of it that was taken. */
