@@ -28,6 +28,7 @@ import { SnapshotModule } from './snapshot/snapshot.module.js';
 import { PlatformModule } from './platform.module.js';
 import type { Platform } from './platform.module.js';
 import { QuotasModule } from './quotas/quotas.module.js';
+import { StudiesModule } from './studies/studies.module.js';
 import { TeamsModule } from './teams/teams.module.js';
 import { UploadsModule } from './uploads/uploads.module.js';
 import { UsageModule } from './usage/usage.module.js';
@@ -50,6 +51,7 @@ const features = [
   NotifyModule,
   SnapshotModule,
   RunsModule,
+  StudiesModule,
   ModelsModule,
   VersionsModule,
   UploadsModule,

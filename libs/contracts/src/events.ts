@@ -53,6 +53,7 @@ const nounScopes: Readonly<Record<string, Scope>> = {
   external_node: 'nodes:read',
   experiment: 'runs:read',
   run: 'runs:read',
+  study: 'runs:read',
   team: 'teams:read',
   person: 'people:read',
   client: 'clients:read',

@@ -17,9 +17,11 @@ import { externalNodeRoutes } from './routes/external-nodes.js';
 import { peopleRoutes, sessionRoutes } from './routes/people.js';
 import { lineageRoutes } from './routes/lineage.js';
 import { quotaRoutes } from './routes/quotas.js';
+import { runLineRoutes } from './routes/run-lines.js';
 import { experimentRoutes, runRoutes } from './routes/runs.js';
 import { searchRoutes } from './routes/search.js';
 import { signingKeyRoutes } from './routes/signing-keys.js';
+import { studyRoutes } from './routes/studies.js';
 import { teamRoutes } from './routes/teams.js';
 import { uploadRoutes } from './routes/uploads.js';
 import { usageRoutes } from './routes/usage.js';
@@ -542,6 +544,8 @@ export const routes = {
   endpoints: endpoint,
   experiments: experimentRoutes,
   runs: runRoutes,
+  runLines: runLineRoutes,
+  studies: studyRoutes,
   nodes: node,
   externalNodes: externalNodeRoutes,
   gateways: gateway,

@@ -38,6 +38,10 @@ export const Run = z
       .record(z.string(), MetricPoint)
       .describe('The latest point of each metric: highest step, then time'),
     tags: Tags,
+    parent_run_id: Id.nullable().describe(
+      'The run that this one is nested in (the tag `mlflow.parentRunId`)',
+    ),
+    study_id: Id.nullable(),
     started_at: Timestamp,
     ended_at: Timestamp.nullable(),
     created_by: z.string(),
@@ -50,6 +54,10 @@ export const CreateRun = z.strictObject({
   name: z.string().min(1).max(255).optional().describe('Default: made up'),
   params: z.record(z.string().min(1).max(250), z.string().max(6_000)).default({}),
   tags: z.record(z.string().min(1).max(250), z.string().max(8_000)).default({}),
+  parent_run_id: Id.optional().describe('Nests the run in another one'),
+  study_id: Id.optional().describe(
+    'Joins a study; the run is then of its experiment, and its params lie in its search space',
+  ),
 });
 export const LogBatch = z.strictObject({
   metrics: z.array(MetricPoint).max(10_000).default([]),
@@ -64,6 +72,7 @@ export const ListRuns = z.strictObject({
   ...pageQuery,
   experiment: Name.optional(),
   status: RunStatus.optional(),
+  parent_run_id: Id.optional().describe('Only runs that are nested in this one'),
 });
 export const RunPage = pageOf(Run);
 export const MetricHistoryQuery = z.strictObject({
@@ -89,3 +98,43 @@ export const MetricSample = z.object({
     .describe('Points were left out; the lowest and the highest of each part, and a NaN of it, are there'),
 });
 export type MetricSample = z.infer<typeof MetricSample>;
+
+export const ListSeries = z.strictObject({
+  ...pageQuery,
+  prefix: z
+    .string()
+    .max(250)
+    .default('')
+    .describe('Only metrics whose key begins so: `system/` for what the machine did'),
+});
+export const SeriesPage = pageOf(MetricPoint);
+
+const maxCompared = 50;
+export const CompareRuns = z.strictObject({
+  run_ids: z
+    .string()
+    .max(40 * maxCompared)
+    .transform((text) => text.split(','))
+    .pipe(z.array(Id).min(1).max(maxCompared))
+    .describe(`Ids of up to ${maxCompared} runs, with commas between`),
+});
+const compared = <T extends z.ZodType>(value: T) =>
+  z.array(
+    z.object({
+      key: z.string(),
+      values: z.array(value.nullable()).describe('One per run, in their order; null where a run has none'),
+      differs: z.boolean(),
+    }),
+  );
+export const RunComparison = z
+  .object({
+    runs: z.array(z.object({ id: Id, name: z.string(), experiment: Name, status: RunStatus })),
+    params: compared(z.string()),
+    metrics: compared(MetricValue).describe('Latest values, without those of `system/`'),
+  })
+  .meta({ id: 'RunComparison' });
+export type RunComparison = z.infer<typeof RunComparison>;
+
+/** Tags that carry what MLflow's clients know as tags too. */
+export const parentRunTag = 'mlflow.parentRunId';
+export const studyTag = 'sluice.study';

@@ -39,7 +39,11 @@ export interface WriteContext {
 }
 
 /** PostgreSQL NOTIFY channels. */
-export const channels = { routing: 'sluice_routing', assignments: 'sluice_assignments' } as const;
+export const channels = {
+  routing: 'sluice_routing',
+  assignments: 'sluice_assignments',
+  runLines: 'sluice_run_lines',
+} as const;
 
 /** PostgreSQL gave the transaction up for another one; nothing of it happened, so it may simply run again. */
 const givenUp = new Set(['40P01', '40001']);

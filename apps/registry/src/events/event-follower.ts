@@ -1,23 +1,28 @@
 /** Sends one reader what comes after its place in the log, page by page, at the reader's speed. */
-import type { ChangeEvent } from '#contracts/events';
-import { changeEventName } from '#contracts/events';
 import type { SseConnection } from '../http/sse-connection.js';
 
-export interface EventSource {
+/** Anything whose number grows. */
+interface Numbered {
+  readonly number: number;
+}
+
+export interface EventSource<E extends Numbered> {
+  /** Of the server-sent events. */
+  readonly name: string;
   /** The next events after a number, in order; none when there are no more. */
-  readonly read: (after: number) => Promise<readonly ChangeEvent[]>;
-  readonly isWanted: (event: ChangeEvent) => boolean;
+  readonly read: (after: number) => Promise<readonly E[]>;
+  readonly isWanted: (event: E) => boolean;
   readonly onError: (error: unknown) => void;
 }
 
-export class EventFollower {
+export class EventFollower<E extends Numbered> {
   private reading: Promise<void> | undefined;
   private again = false;
 
   constructor(
     private readonly connection: Pick<SseConnection, 'send' | 'isBlocked'>,
     private place: number,
-    private readonly source: EventSource,
+    private readonly source: EventSource<E>,
   ) {}
 
   /** There may be more to send. */
@@ -38,12 +43,12 @@ export class EventFollower {
     }
   }
 
-  private send(events: readonly ChangeEvent[]): void {
+  private send(events: readonly E[]): void {
     const last = events.at(-1);
     if (last === undefined) return;
     const wanted = events.filter((event) => this.source.isWanted(event));
     for (const event of wanted)
-      this.connection.send({ event: changeEventName, id: event.number, data: JSON.stringify(event) });
+      this.connection.send({ event: this.source.name, id: event.number, data: JSON.stringify(event) });
     if (wanted.at(-1) !== last) this.connection.send({ id: last.number });
     this.place = last.number;
   }

@@ -1,5 +1,5 @@
 /** The open event streams of this process: who reads from where, and what of it the reader's token lets it see. */
-import { eventScope, matchesType, resetEventName } from '#contracts/events';
+import { changeEventName, eventScope, matchesType, resetEventName } from '#contracts/events';
 import type { ChangeEvent, FollowEvents } from '#contracts/events';
 import { reachesAllTeams } from '#contracts/roles';
 import { allows } from '#contracts/scopes';
@@ -52,6 +52,7 @@ export class EventsService implements OnModuleDestroy {
     reply.hijack();
     const connection = new SseConnection(reply.raw, times, () => follower.wake());
     const follower = new EventFollower(connection, place, {
+      name: changeEventName,
       read: (after) => readEvents(manager, after, eventsPerRead),
       isWanted: (event) => isWanted(event, query, caller),
       onError: (error) => {

@@ -3,7 +3,8 @@ import type { ErrorCode } from '#contracts/errors';
 import type { SluiceError } from '#platform/errors';
 
 /** Whether an address is one of MLflow's protocol. */
-export const isMlflowPath = (url: string): boolean => /^\/(?:api\/[23]\.0\/?mlflow|get-artifact|model-versions\/get-artifact)/.test(url);
+export const isMlflowPath = (url: string): boolean =>
+  /^\/(?:api\/[23]\.0\/?mlflow|get-artifact|model-versions\/get-artifact)/.test(url);
 
 export interface MlflowError {
   readonly status: number;

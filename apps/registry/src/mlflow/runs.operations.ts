@@ -11,6 +11,7 @@ import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import type { Caller } from '../http/caller.js';
 import { madeUpName } from '../runs/run-name.js';
+import { announceRun } from '../runs/line-store.js';
 import { writeMetrics } from '../runs/metric-store.js';
 import { writeBatch } from '../runs/run-store.js';
 import { ExperimentOperations, viewCondition } from './experiments.operations.js';
@@ -176,8 +177,10 @@ export class RunOperations {
       await tx.manager.update(RunEntity, { id }, wanted);
       if (name !== run.name)
         await writeBatch(tx.manager, id, { params: {}, tags: { [runNameTag]: name }, metrics: [] });
-      if (status !== run.status)
+      if (status !== run.status) {
         await tx.audit({ action: 'run.update', subject: `runs/${id}`, after: { status } });
+        await announceRun(tx.manager, id);
+      }
     });
     return { run_info: toRunInfo(await this.row(id)) };
   }

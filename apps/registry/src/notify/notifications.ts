@@ -17,6 +17,8 @@ interface NotificationEvents {
   routing: [];
   /** A node has other assignments. */
   assignments: [nodeId: string];
+  /** A run has more lines, or has ended. */
+  runLines: [runId: string];
   /** Anything may have changed. */
   resync: [];
 }
@@ -68,7 +70,11 @@ export class Notifications extends EventEmitter<NotificationEvents> implements O
     this.client = client;
     try {
       await client.connect();
-      await client.query(`LISTEN ${channels.routing}; LISTEN ${channels.assignments}`);
+      await client.query(
+        Object.values(channels)
+          .map((channel) => `LISTEN ${channel}`)
+          .join('; '),
+      );
     } catch (error) {
       this.lost(client, error);
       return;
@@ -82,6 +88,7 @@ export class Notifications extends EventEmitter<NotificationEvents> implements O
   private deliver({ channel, payload }: Notification): void {
     if (channel === channels.routing) this.emit('routing');
     else if (channel === channels.assignments) this.emit('assignments', payload ?? '');
+    else if (channel === channels.runLines) this.emit('runLines', payload ?? '');
   }
 
   private schedulePing(client: Client): void {

@@ -1,7 +1,7 @@
 import type { Page } from '#contracts/common';
 import type { RouteInput, RouteResponse } from '#contracts/route';
 import { routes } from '#contracts/routes';
-import type { MetricPoint, MetricSample, Run } from '#contracts/runs';
+import type { MetricPoint, MetricSample, Run, RunComparison } from '#contracts/runs';
 import { Controller } from '@nestjs/common';
 import { Caller } from '../http/caller.js';
 import { Input } from '../http/input.decorator.js';
@@ -68,5 +68,15 @@ export class RunsController {
   @Route(runs.metricSample)
   metricSample(@Input() { params, query }: RouteInput<typeof runs.metricSample>): Promise<MetricSample> {
     return this.service.metricSample(params.run_id, query);
+  }
+
+  @Route(runs.series)
+  series(@Input() { params, query }: RouteInput<typeof runs.series>): Promise<Page<MetricPoint>> {
+    return this.service.series(params.run_id, query);
+  }
+
+  @Route(runs.compare)
+  compare(@Input() { query }: RouteInput<typeof runs.compare>): Promise<RunComparison> {
+    return this.service.compare(query.run_ids);
   }
 }

@@ -1,7 +1,8 @@
 /** Rows of the training log ↔ contract. NaN and the infinities are strings on the wire, because JSON lacks them. */
+import { parentRunTag, studyTag } from '#contracts/runs';
 import type { Experiment, MetricPoint, Run, RunStatus } from '#contracts/runs';
 import type { ExperimentEntity } from '#database/entities/run.entity';
-import type { z } from 'zod';
+import { z } from 'zod';
 
 export interface RunRow {
   readonly id: string;
@@ -33,10 +34,18 @@ export function toRun(row: RunRow): Run {
     params: row.params ?? {},
     metrics: Object.fromEntries((row.metrics ?? []).map((point) => [point.key, point])),
     tags: row.tags ?? {},
+    parent_run_id: toId(row.tags?.[parentRunTag]),
+    study_id: toId(row.tags?.[studyTag]),
     started_at: row.started_at.toISOString(),
     ended_at: row.ended_at?.toISOString() ?? null,
     created_by: row.created_by,
   };
+}
+
+/** Tags are any client's; MLflow's hold 32 hex digits. */
+function toId(tag: string | undefined): string | null {
+  const dashed = tag?.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+  return z.uuid().safeParse(dashed).data ?? null;
 }
 
 export const toMetricPoint = (row: MetricRow): MetricPoint => ({

@@ -4,13 +4,16 @@ import type {
   CreateRun,
   FinishRun,
   ListRuns,
+  ListSeries,
   LogBatch,
   MetricHistoryQuery,
   MetricPoint,
   MetricSample,
   MetricSampleQuery,
   Run,
+  RunComparison,
 } from '#contracts/runs';
+import { parentRunTag, studyTag } from '#contracts/runs';
 import { RunEntity } from '#database/entities/run.entity';
 import { Transactions } from '#database/transactions';
 import type { Actor } from '#database/transactions';
@@ -21,10 +24,13 @@ import type { EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { decodePageToken, toPage } from '../http/page.js';
+import { studyToJoin } from '../studies/study-lookup.js';
+import { compareRuns } from './compare-runs.js';
 import { ExperimentsService } from './experiments.service.js';
 import { madeUpName } from './run-name.js';
 import { readHistory, readSample } from './metric-history.js';
-import { readRuns, writeBatch } from './run-store.js';
+import { announceRun } from './line-store.js';
+import { readRuns, readRunsOf, readSeries, writeBatch } from './run-store.js';
 import { toMetricPoint, toRun } from './runs.mapper.js';
 
 const HistoryKey = z.tuple([z.int(), z.int(), z.string().regex(/^(-?[\d.e+-]+|NaN|-?Infinity)$/)]);
@@ -39,9 +45,14 @@ export class RunsService {
 
   create(input: z.output<typeof CreateRun>, actor: Actor): Promise<Run> {
     return this.transactions.write(actor, async (tx) => {
+      const study =
+        input.study_id === undefined
+          ? undefined
+          : await studyToJoin(tx.manager, input.study_id, input.params);
+      if (input.parent_run_id !== undefined) await requireRun(tx.manager, input.parent_run_id);
       const row: RunEntity = {
         id: uuidv7(),
-        experiment_id: await this.experiments.idOf(tx.manager, input.experiment),
+        experiment_id: study?.experiment_id ?? (await this.experiments.idOf(tx.manager, input.experiment)),
         name: input.name ?? madeUpName(Math.random),
         status: 'RUNNING',
         started_at: new Date(),
@@ -50,7 +61,8 @@ export class RunsService {
         created_by: actor.subject,
       };
       await tx.manager.insert(RunEntity, row);
-      await writeBatch(tx.manager, row.id, { params: input.params, tags: input.tags, metrics: [] });
+      const tags = { ...input.tags, ...membershipOf(input) };
+      await writeBatch(tx.manager, row.id, { params: input.params, tags, metrics: [] });
       const run = await readRun(tx.manager, row.id);
       await tx.audit({ action: 'run.create', subject: `runs/${row.id}`, after: run });
       return run;
@@ -82,6 +94,7 @@ export class RunsService {
       if (run.status === 'RUNNING') {
         await tx.manager.update(RunEntity, { id: runId }, { status, ended_at: new Date() });
         await tx.audit({ action: 'run.finish', subject: `runs/${runId}`, after: { status } });
+        await announceRun(tx.manager, runId);
       }
       return readRun(tx.manager, runId);
     });
@@ -98,6 +111,7 @@ export class RunsService {
       experimentId:
         query.experiment === undefined ? undefined : await this.experiments.idOf(manager, query.experiment),
       status: query.status,
+      parentId: query.parent_run_id,
       beforeId: before?.[0],
       limit: query.page_size + 1,
     });
@@ -114,6 +128,28 @@ export class RunsService {
       point.timestamp_ms,
       String(point.value),
     ]);
+  }
+
+  /** By key, each with its latest point. */
+  async series(runId: string, query: z.output<typeof ListSeries>): Promise<Page<MetricPoint>> {
+    const { manager } = this.dataSource;
+    const after = decodePageToken(query.page_token, z.tuple([z.string()]));
+    await requireRun(manager, runId);
+    const rows = await readSeries(manager, {
+      runId,
+      prefix: query.prefix,
+      afterKey: after?.[0] ?? null,
+      limit: query.page_size + 1,
+    });
+    return toPage(rows.map(toMetricPoint), query.page_size, (point) => [point.key]);
+  }
+
+  /** @throws SluiceError RUN_NOT_FOUND */
+  async compare(ids: readonly string[]): Promise<RunComparison> {
+    const runs = (await readRunsOf(this.dataSource.manager, ids)).map(toRun);
+    const missing = ids.find((id) => !runs.some((run) => run.id === id));
+    if (missing !== undefined) throw runNotFound(missing);
+    return compareRuns(runs);
   }
 
   async metricSample(runId: string, query: z.output<typeof MetricSampleQuery>): Promise<MetricSample> {
@@ -136,10 +172,16 @@ async function requireRun(manager: EntityManager, runId: string): Promise<void> 
 }
 
 async function readRun(manager: EntityManager, runId: string): Promise<Run> {
-  const [row] = await readRuns(manager, { runId, limit: 1 });
+  const [row] = await readRunsOf(manager, [runId]);
   if (row === undefined) throw runNotFound(runId);
   return toRun(row);
 }
+
+/** As tags, because MLflow's clients nest their runs by one too. */
+const membershipOf = (input: z.output<typeof CreateRun>): Record<string, string> => ({
+  ...(input.parent_run_id === undefined ? {} : { [parentRunTag]: input.parent_run_id.replaceAll('-', '') }),
+  ...(input.study_id === undefined ? {} : { [studyTag]: input.study_id }),
+});
 
 const runNotFound = (runId: string): SluiceError =>
   new SluiceError('RUN_NOT_FOUND', `There is no run ${runId}.`);

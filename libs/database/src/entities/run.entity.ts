@@ -1,4 +1,5 @@
 import type { RunStatus } from '#contracts/runs';
+import type { SearchSpace } from '#contracts/studies';
 import {
   Check,
   Column,
@@ -173,7 +174,7 @@ export class StudyEntity {
   @Column('text')
   direction!: 'MINIMIZE' | 'MAXIMIZE';
   @Column(json)
-  search_space!: Readonly<Record<string, unknown>>;
+  search_space!: SearchSpace;
   @Column(instant)
   created_at!: Date;
   @Column('text')
