@@ -15,7 +15,9 @@ export async function* readEvents(bytes: AsyncIterable<Uint8Array>): AsyncGenera
     const [first = '', ...others] = decoder.decode(chunk, { stream: true }).split('\n');
     rest.push(first);
     for (const next of others) {
-      const line = rest.join('').replace(/\r$/, '');
+      // No expression over the whole: a line can hold a snapshot of many megabytes.
+      const whole = rest.join('');
+      const line = whole.endsWith('\r') ? whole.slice(0, -1) : whole;
       rest = [next];
       if (line === '') {
         if (data.length > 0) yield { event, data: data.join('\n') };
@@ -23,7 +25,7 @@ export async function* readEvents(bytes: AsyncIterable<Uint8Array>): AsyncGenera
         data = [];
       } else if (line.startsWith(':')) yield undefined;
       else if (line.startsWith('event:')) event = line.slice(6).trimStart();
-      else if (line.startsWith('data:')) data.push(line.slice(5).replace(/^ /, ''));
+      else if (line.startsWith('data:')) data.push(line.slice(line[5] === ' ' ? 6 : 5));
     }
   }
 }

@@ -1,6 +1,7 @@
 /** What a gateway keeps on disk: the last good snapshot and its own credential. Each file is replaced whole and carries a checksum; a damaged one counts as absent. */
 import { createHash } from 'node:crypto';
 import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { Snapshot } from '#contracts/snapshot';
@@ -38,10 +39,12 @@ export class StateFile<T extends z.ZodType> {
 
   /** Replaces the file; writes never overlap. `durable` waits for the disk. */
   write(value: z.input<T>, durable: boolean): Promise<void> {
-    const json = JSON.stringify(value);
-    this.writing = this.writing
-      .catch(() => undefined)
-      .then(() => this.replace(`${digest(json)}\n${json}`, durable));
+    return this.writeText(JSON.stringify(value), durable);
+  }
+
+  /** The same for a value that is JSON already. */
+  writeText(json: string, durable: boolean): Promise<void> {
+    this.writing = this.writing.catch(() => undefined).then(() => this.replace(json, durable));
     return this.writing;
   }
 
@@ -50,17 +53,41 @@ export class StateFile<T extends z.ZodType> {
     return this.writing.catch(() => undefined);
   }
 
-  private async replace(text: string, durable: boolean): Promise<void> {
+  private async replace(json: string, durable: boolean): Promise<void> {
     const temporary = `${this.path}.new`;
     const file = await open(temporary, 'w', 0o600);
     try {
-      await file.writeFile(text);
+      await writeChecked(file, json);
       if (durable) await file.sync();
     } finally {
       await file.close();
     }
     await rename(temporary, this.path);
     if (durable) await syncFolder(dirname(this.path));
+  }
+}
+
+/** Checksum and JSON, piece by piece: a large snapshot must not hold the event loop. */
+async function writeChecked(file: FileHandle, json: string): Promise<void> {
+  const hash = createHash('sha256');
+  await file.writeFile(`${'0'.repeat(64)}\n`);
+  for (const piece of piecesOf(json)) {
+    const bytes = Buffer.from(piece);
+    hash.update(bytes);
+    await file.writeFile(bytes);
+  }
+  await file.write(hash.digest('hex'), 0);
+}
+
+const pieceLength = 1_048_576;
+
+function* piecesOf(text: string): Generator<string> {
+  for (let at = 0; at < text.length;) {
+    let end = Math.min(at + pieceLength, text.length);
+    // A pair of surrogates stays together.
+    if (/[\ud800-\udbff]/.test(text.charAt(end - 1))) end += 1;
+    yield text.slice(at, end);
+    at = end;
   }
 }
 

@@ -5,7 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { send } from '#client/client';
 import { routes } from '#contracts/routes';
-import { Snapshot, snapshotEvent } from '#contracts/snapshot';
+import { snapshotEvent } from '#contracts/snapshot';
 import type { Logger } from '#platform/logger';
 import { backoffMs } from './backoff.js';
 import { readEvents } from './event-stream.js';
@@ -13,8 +13,8 @@ import { readEvents } from './event-stream.js';
 export interface FollowOptions {
   readonly registryUrl: string;
   readonly credential: () => string;
-  /** A snapshot came; takes effect before this returns. */
-  readonly apply: (snapshot: Snapshot) => void;
+  /** A snapshot came, as JSON; it is in force when this resolves. */
+  readonly apply: (text: string) => Promise<void>;
   /** The registry was heard: what is applied is still what it says. */
   readonly heard: () => void;
   readonly logger: Logger;
@@ -54,7 +54,7 @@ async function readStream(options: FollowOptions, signal: AbortSignal, onAlive: 
     for await (const event of readEvents(response.body)) {
       watchdog.refresh();
       onAlive();
-      if (event?.event === snapshotEvent) options.apply(Snapshot.parse(JSON.parse(event.data)));
+      if (event?.event === snapshotEvent) await options.apply(event.data);
       options.heard();
     }
   } finally {

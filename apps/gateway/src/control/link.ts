@@ -1,11 +1,13 @@
 /** The link to the registry: credential and snapshots, from start to close. */
 import type { Logger } from '#platform/logger';
+import { runInSlices } from '#platform/time-slices';
 import type { Snapshot } from '#contracts/snapshot';
 import type { GatewaySettings } from '../config.js';
 import type { Core } from '../data-plane/core.js';
 import { keepCredential } from './credential.js';
 import type { GatewayFiles } from './files.js';
 import { follow } from './follow.js';
+import { SnapshotReader } from './snapshot-reader.js';
 
 export interface Link {
   readonly firstSnapshot: Promise<void>;
@@ -19,10 +21,10 @@ class Signal {
 }
 
 /** Saves the last good snapshot; the gateway serves on without the copy, so a failure is only told. */
-function keep(snapshot: Snapshot, files: GatewayFiles, logger: Logger): void {
+function keep(snapshot: Snapshot, text: string, files: GatewayFiles, logger: Logger): void {
   logger.info({ revision: snapshot.revision, endpoints: snapshot.endpoints.length }, 'snapshot applied');
   files.snapshot
-    .write(snapshot, true)
+    .writeText(text, true)
     .catch((error: unknown) => logger.error({ err: error }, 'the snapshot cannot be saved'));
 }
 
@@ -30,6 +32,7 @@ export function startLink(core: Core, settings: GatewaySettings, files: GatewayF
   const stop = new AbortController();
   const credential = new Signal();
   const firstSnapshot = new Signal();
+  const reader = new SnapshotReader();
   const useCredential = (text: string): void => {
     core.credential = text;
     credential.fire();
@@ -51,10 +54,11 @@ export function startLink(core: Core, settings: GatewaySettings, files: GatewayF
       {
         registryUrl,
         credential: () => core.credential,
-        apply(snapshot) {
-          core.apply(snapshot);
+        async apply(text) {
+          const snapshot = await runInSlices(reader.read(text));
+          await runInSlices(core.applying(snapshot));
           firstSnapshot.fire();
-          keep(snapshot, files, logger);
+          keep(snapshot, text, files, logger);
         },
         heard: () => (core.freshAtMs = Date.now()),
         logger,
