@@ -28,15 +28,18 @@ function keep(snapshot: Snapshot, text: string, files: GatewayFiles, logger: Log
     .catch((error: unknown) => logger.error({ err: error }, 'the snapshot cannot be saved'));
 }
 
+async function takeIn(core: Core, reader: SnapshotReader, text: string): Promise<Snapshot> {
+  const snapshot = await runInSlices(reader.read(text));
+  await runInSlices(core.applying(snapshot));
+  return snapshot;
+}
+
+/** Opens the link; it lasts until it is closed. */
 export function startLink(core: Core, settings: GatewaySettings, files: GatewayFiles, logger: Logger): Link {
   const stop = new AbortController();
   const credential = new Signal();
   const firstSnapshot = new Signal();
   const reader = new SnapshotReader();
-  const useCredential = (text: string): void => {
-    core.credential = text;
-    credential.fire();
-  };
   const { SLUICE_REGISTRY_URL: registryUrl, SLUICE_GATEWAY_NAME: name } = settings;
   const keeping = keepCredential(
     {
@@ -44,7 +47,10 @@ export function startLink(core: Core, settings: GatewaySettings, files: GatewayF
       joinToken: settings.SLUICE_GATEWAY_JOIN_TOKEN,
       name,
       file: files.credential,
-      use: useCredential,
+      use(text) {
+        core.credential = text;
+        credential.fire();
+      },
       logger,
     },
     stop.signal,
@@ -55,8 +61,7 @@ export function startLink(core: Core, settings: GatewaySettings, files: GatewayF
         registryUrl,
         credential: () => core.credential,
         async apply(text) {
-          const snapshot = await runInSlices(reader.read(text));
-          await runInSlices(core.applying(snapshot));
+          const snapshot = await takeIn(core, reader, text);
           firstSnapshot.fire();
           keep(snapshot, text, files, logger);
         },

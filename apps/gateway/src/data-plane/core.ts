@@ -5,6 +5,8 @@
 import type { Snapshot } from '#contracts/snapshot';
 import { QuotaBook } from '#quota/book';
 import { LeaseDesk } from '#quota/lease-desk';
+import { runAtOnce } from '#platform/time-slices';
+import type { Steps } from '#platform/time-slices';
 import { RetryBudget } from '#routing/retry-budget';
 import type { Logger } from '#platform/logger';
 import type { AccessLog } from './access-log.js';
@@ -48,6 +50,8 @@ export class Core {
   readonly cors: Cors | undefined;
   readonly random = Math.random;
   private bearer = '';
+  private isApplying = false;
+  private mustRecompile = false;
 
   constructor(
     readonly settings: DataPlaneSettings,
@@ -77,24 +81,38 @@ export class Core {
 
   /** Swaps the table whole. */
   apply(snapshot: Snapshot): void {
-    this.compile(snapshot);
+    runAtOnce(this.applying(snapshot));
+  }
+
+  /** The same in steps; the last of them swaps. One at a time. */
+  *applying(snapshot: Snapshot): Steps<void> {
+    this.isApplying = true;
+    try {
+      yield* this.compiling(snapshot);
+    } finally {
+      this.isApplying = false;
+    }
     this.leases.refresh(this.quotas.replace(snapshot.quotas));
+    if (this.mustRecompile) this.recompile();
   }
 
   /** Another table from the same snapshot: an external node has come or gone. */
   recompile(): void {
-    if (this.table) this.compile(this.table.snapshot);
+    this.mustRecompile = this.isApplying;
+    if (this.table && !this.isApplying) runAtOnce(this.compiling(this.table.snapshot));
   }
 
-  private compile(snapshot: Snapshot): void {
+  private *compiling(snapshot: Snapshot): Steps<void> {
     const last = this.table?.authenticator;
     const authenticator =
       last && sameKeySet(last.keySet, snapshot)
         ? last
         : new Authenticator(snapshot, this.settings.maxCachedTokens);
-    this.table = this.upstreams.rebuild(performance.now(), (replica, gate) =>
-      compileTable(snapshot, authenticator, this.counters, { replica, gate, limits: this.settings }),
-    );
-    this.counters.keepOnly(this.table.endpoints);
+    const upstreams = this.upstreams.rebuild(performance.now());
+    const { counters, settings: limits, table } = this;
+    const next = yield* compileTable(snapshot, { authenticator, counters, upstreams, limits, last: table });
+    upstreams.commit();
+    this.table = next;
+    this.counters.keepOnly(next.endpoints);
   }
 }

@@ -1,6 +1,6 @@
 /** Which replica of the version gets the request. */
 import { pickOfTwo } from '#routing/balancer';
-import { outlierDefaults, usable } from '#routing/outlier';
+import { isEjected, outlierDefaults, usable } from '#routing/outlier';
 import type { Replica } from './upstreams.js';
 
 export interface Wish {
@@ -17,6 +17,9 @@ export function pick(
   random: () => number,
   { maxOutstanding, not }: Wish,
 ): Replica | undefined {
+  // Mostly all are well: then only the two that are drawn are looked at, however many there are.
+  const drawn = not === undefined ? pickOfTwo(replicas, nowMs, random) : undefined;
+  if (drawn && !isEjected(drawn.health, nowMs) && drawn.load.outstanding < maxOutstanding) return drawn;
   const candidates = candidatesOf(replicas, nowMs, not);
   const chosen = pickOfTwo(candidates, nowMs, random);
   if (chosen === undefined || chosen.load.outstanding < maxOutstanding) return chosen;
@@ -25,8 +28,6 @@ export function pick(
 }
 
 function candidatesOf(replicas: readonly Replica[], nowMs: number, not?: Replica): readonly Replica[] {
-  if (not === undefined && !replicas.some((replica) => replica.health.ejectedUntilMs > nowMs))
-    return replicas;
   const others = not === undefined ? replicas : replicas.filter((replica) => replica !== not);
   return usable(others, nowMs, outlierDefaults);
 }

@@ -1,5 +1,13 @@
 /** A snapshot, compiled for lookups. Immutable; each new snapshot makes a whole new table, and what must survive it is passed in. */
-import type { Snapshot, SnapshotExternalNode, SnapshotReplica, SnapshotVersion } from '#contracts/snapshot';
+import type {
+  Snapshot,
+  SnapshotEndpoint,
+  SnapshotExternalNode,
+  SnapshotModel,
+  SnapshotReplica,
+  SnapshotVersion,
+} from '#contracts/snapshot';
+import type { Steps } from '#platform/time-slices';
 import { compileRoutes } from '#routing/resolve';
 import type { EndpointRoutes, RoutableVersion } from '#routing/resolve';
 import type { Authenticator } from './authenticate.js';
@@ -8,7 +16,7 @@ import type { Gate } from './gate.js';
 import { compileClientLimits } from './authorize.js';
 import type { ClientRules } from './authorize.js';
 import type { EndpointCounters, TrafficCounters } from './traffic-counters.js';
-import type { MakeGate, MakeReplica, Replica, ReplicaSite } from './upstreams.js';
+import type { Rebuilding, Replica, ReplicaSite } from './upstreams.js';
 
 export interface TableVersion extends RoutableVersion {
   /** The version number as a header value. */
@@ -24,7 +32,19 @@ export interface TableVersion extends RoutableVersion {
   readonly hasExternal: boolean;
 }
 
+/** The versions of a model that could serve. */
+interface TableModel {
+  /** What it was made from. */
+  readonly row: SnapshotModel | undefined;
+  readonly versions: ReadonlyMap<number, TableVersion>;
+  /** Then it changes without its row. */
+  readonly hasExternal: boolean;
+}
+
 export interface TableEndpoint {
+  /** What it was made from. */
+  readonly row: SnapshotEndpoint;
+  readonly versionsOf: TableModel;
   readonly name: string;
   readonly model: string;
   readonly routes: EndpointRoutes<TableVersion>;
@@ -36,15 +56,19 @@ export interface TableEndpoint {
 export interface RoutingTable extends ClientRules {
   readonly snapshot: Snapshot;
   readonly authenticator: Authenticator;
+  readonly models: ReadonlyMap<string, TableModel>;
   readonly endpoints: ReadonlyMap<string, TableEndpoint>;
 }
 
 /** What a table is made with beside its snapshot. */
-export interface Makers {
-  readonly replica: MakeReplica;
-  readonly gate: MakeGate;
+export interface Makings {
+  readonly authenticator: Authenticator;
+  readonly counters: TrafficCounters;
+  readonly upstreams: Rebuilding;
   /** Of this gateway; those of an endpoint can only be narrower. */
   readonly limits: BodyLimits;
+  /** The table before this one: what was made from the same objects of a snapshot is taken over. */
+  readonly last: RoutingTable | undefined;
 }
 
 type ExternalNodes = ReadonlyMap<string, SnapshotExternalNode>;
@@ -66,11 +90,11 @@ const takesTraffic = ({ external }: Replica): boolean => external?.isReady ?? tr
 function compileVersion(
   model: string,
   { version, default_timeout_ms, row_bytes: rowBytes, replicas: rows }: SnapshotVersion,
-  { replica, gate }: Makers,
+  upstreams: Rebuilding,
   externalNodes: ExternalNodes,
 ): TableVersion {
   const path = `/models/${encodeURIComponent(model)}/versions/${version}`;
-  const known = rows.map((row) => replica(model, version, siteOf(row, path, externalNodes)));
+  const known = rows.map((row) => upstreams.replica(model, version, siteOf(row, path, externalNodes)));
   const replicas = known.filter(takesTraffic);
   return {
     version,
@@ -79,7 +103,7 @@ function compileVersion(
     timeoutMs: default_timeout_ms,
     rowBytes,
     replicas,
-    gate: gate(model, version, replicas.length),
+    gate: upstreams.gate(model, version, replicas.length),
     path,
     hasExternal: replicas.some(({ external }) => external !== undefined),
   };
@@ -90,40 +114,62 @@ function narrowed({ holdBytes, maxBodyBytes }: BodyLimits, own: number | null): 
   return { holdBytes: Math.min(holdBytes, bytes), maxBodyBytes: bytes };
 }
 
-export function compileTable(
-  snapshot: Snapshot,
-  authenticator: Authenticator,
-  counters: TrafficCounters,
-  makers: Makers,
-): RoutingTable {
+const nothing: TableModel = { row: undefined, versions: new Map(), hasExternal: false };
+
+function compileModel(
+  row: SnapshotModel,
+  externalNodes: ExternalNodes,
+  { upstreams, last }: Makings,
+): TableModel {
+  const known = last?.models.get(row.name);
+  if (known?.row === row && !known.hasExternal) {
+    upstreams.keep(row.name);
+    return known;
+  }
+  const versions = row.versions.map((one) => compileVersion(row.name, one, upstreams, externalNodes));
+  return {
+    row,
+    versions: new Map(versions.map((one) => [one.version, one])),
+    hasExternal: row.versions.some(({ replicas }) => replicas.some(({ serves }) => serves !== undefined)),
+  };
+}
+
+function compileEndpoint(row: SnapshotEndpoint, versionsOf: TableModel, makings: Makings): TableEndpoint {
+  const { name, model, traffic } = row;
+  const known = makings.last?.endpoints.get(name);
+  if (known?.row === row && known.versionsOf === versionsOf) return known;
+  return {
+    row,
+    versionsOf,
+    name,
+    model,
+    routes: compileRoutes(name, traffic, versionsOf.versions, versionsOf.row?.aliases ?? {}),
+    counters: makings.counters.endpoint(name),
+    limits: narrowed(makings.limits, traffic.max_body_bytes),
+    hedge: traffic.hedge,
+  };
+}
+
+/** Makes the table in steps: a large one would hold the event loop. */
+export function* compileTable(snapshot: Snapshot, makings: Makings): Steps<RoutingTable> {
   const externalNodes = new Map(snapshot.external_nodes.map((node) => [node.node_id, node]));
-  const models = new Map(
-    snapshot.models.map(({ name, aliases, versions }) => {
-      const compiled = versions.map((row) => compileVersion(name, row, makers, externalNodes));
-      return [name, { aliases, versions: new Map(compiled.map((one) => [one.version, one])) }];
-    }),
-  );
-  const nothing = { aliases: {}, versions: new Map<number, TableVersion>() };
-  const endpoints = snapshot.endpoints.map(({ name, model, traffic }): [string, TableEndpoint] => {
-    const { aliases, versions } = models.get(model) ?? nothing;
-    return [
-      name,
-      {
-        name,
-        model,
-        routes: compileRoutes(name, traffic, versions, aliases),
-        counters: counters.endpoint(name),
-        limits: narrowed(makers.limits, traffic.max_body_bytes),
-        hedge: traffic.hedge,
-      },
-    ];
-  });
+  const models = new Map<string, TableModel>();
+  for (const row of snapshot.models) {
+    models.set(row.name, compileModel(row, externalNodes, makings));
+    yield;
+  }
+  const endpoints = new Map<string, TableEndpoint>();
+  for (const row of snapshot.endpoints) {
+    endpoints.set(row.name, compileEndpoint(row, models.get(row.model) ?? nothing, makings));
+    yield;
+  }
   return {
     snapshot,
-    authenticator,
+    authenticator: makings.authenticator,
     disabledClients: new Set(snapshot.disabled_clients),
     revokedSessions: new Set(snapshot.revoked_sessions),
     clientLimits: compileClientLimits(snapshot.client_limits),
-    endpoints: new Map(endpoints),
+    models,
+    endpoints,
   };
 }

@@ -84,73 +84,111 @@ export interface ReplicaSite {
   readonly external: Pick<SnapshotExternalNode, 'authorization' | 'ca_pem' | 'server_name'> | undefined;
 }
 
-const isSame = (replica: Replica, { external }: ReplicaSite, pool: Pool): boolean =>
+const isSame = (replica: Replica, { external }: ReplicaSite, { pool }: Connections): boolean =>
   replica.pool === pool && replica.external?.authorization === (external?.authorization ?? undefined);
 
-/** Finds or makes a replica. */
-export type MakeReplica = (model: string, version: number, site: ReplicaSite) => Replica;
-/** Finds or makes the gate of a version, wide enough for its replicas. */
-export type MakeGate = (model: string, version: number, replicas: number) => Gate;
+/** Connections to one address, and how they are opened. */
+interface Connections {
+  readonly pool: Pool;
+  readonly connecting: Client.Options;
+}
+
+/** What the versions of one model are reached through. */
+interface ModelUpstreams {
+  /** By version and site. */
+  readonly replicas: Map<string, Replica>;
+  readonly gates: Map<number, Gate>;
+  readonly connections: Map<string, Connections>;
+}
+
+const noUpstreams = (): ModelUpstreams => ({ replicas: new Map(), gates: new Map(), connections: new Map() });
+
+/** The upstreams of the next table while it is made. Before {@link commit}, nothing has changed but the width of gates. */
+export interface Rebuilding {
+  /** Finds or makes a replica. */
+  replica(model: string, version: number, site: ReplicaSite): Replica;
+  /** Finds or makes the gate of a version, wide enough for its replicas. */
+  gate(model: string, version: number, replicas: number): Gate;
+  /** Takes all of a model over as it is. */
+  keep(model: string): void;
+  /** Lets go of all that was not asked for. A connection pool that is let go finishes the requests that it has. */
+  commit(): void;
+}
 
 export class Upstreams {
-  private gates = new Map<string, Gate>();
-  private pools = new Map<string, Pool>();
-  private replicas = new Map<string, Replica>();
+  private models = new Map<string, ModelUpstreams>();
+  private connections = new Map<string, Connections>();
 
   constructor(private readonly settings: UpstreamSettings) {}
 
-  /**
-   * Runs `build` with a function that finds or makes replicas, then lets go of all that it did not ask for. A connection pool that
-   * is let go finishes the requests that it has.
-   */
-  rebuild<T>(nowMs: number, build: (replica: MakeReplica, gate: MakeGate) => T): T {
-    const pools = new Map<string, Pool>();
-    const replicas = new Map<string, Replica>();
-    const gates = new Map<string, Gate>();
-    const poolAt = ({ address, external }: ReplicaSite): Pool => {
-      const key = external ? JSON.stringify([address, external.ca_pem, external.server_name]) : address;
-      const pool = pools.get(key) ?? this.pools.get(key) ?? this.connect(address, this.tlsOf(external));
-      pools.set(key, pool);
-      return pool;
+  rebuild(nowMs: number): Rebuilding {
+    const models = new Map<string, ModelUpstreams>();
+    const connections = new Map<string, Connections>();
+    const of = (model: string): ModelUpstreams => {
+      let upstreams = models.get(model);
+      if (!upstreams) models.set(model, (upstreams = noUpstreams()));
+      return upstreams;
     };
-    const makeGate: MakeGate = (model, version, count) => {
-      const key = `${model}/${version}`;
-      const gate = this.gates.get(key) ?? new Gate(this.settings);
-      gates.set(key, gate);
-      gate.resize(count);
-      return gate;
+    return {
+      replica: (model, version, site) => {
+        const own = of(model);
+        const key = `${version} ${site.nodeId} ${site.address} ${site.path}`;
+        const connected = this.connect(site, connections, own.connections);
+        const last = this.models.get(model)?.replicas.get(key);
+        const replica =
+          last && isSame(last, site, connected) ? last : newReplica(site, connected, last, nowMs);
+        own.replicas.set(key, replica);
+        return replica;
+      },
+      gate: (model, version, count) => {
+        const gate = this.models.get(model)?.gates.get(version) ?? new Gate(this.settings);
+        of(model).gates.set(version, gate);
+        gate.resize(count);
+        return gate;
+      },
+      keep: (model) => {
+        const last = this.models.get(model) ?? noUpstreams();
+        models.set(model, last);
+        for (const [key, connected] of last.connections) connections.set(key, connected);
+      },
+      commit: () => {
+        for (const [key, { pool }] of this.connections)
+          if (!connections.has(key)) pool.close(() => undefined);
+        this.connections = connections;
+        this.models = models;
+      },
     };
-    const makeReplica: MakeReplica = (model, version, site) => {
-      const key = `${model}/${version} ${site.nodeId} ${site.address} ${site.path}`;
-      const pool = poolAt(site);
-      const last = this.replicas.get(key);
-      const replica = last && isSame(last, site, pool) ? last : this.newReplica(site, pool, last, nowMs);
-      replicas.set(key, replica);
-      return replica;
-    };
-    const built = build(makeReplica, makeGate);
-    for (const [key, pool] of this.pools) if (!pools.has(key)) pool.close(() => undefined);
-    this.pools = pools;
-    this.replicas = replicas;
-    this.gates = gates;
-    return built;
   }
 
   /** All that the table of the moment lists. */
-  all(): Iterable<Replica> {
-    return this.replicas.values();
+  *all(): Generator<Replica> {
+    for (const { replicas } of this.models.values()) yield* replicas.values();
   }
 
   /** Requests that wait for room at a node. */
   get waiting(): number {
     let total = 0;
-    for (const gate of this.gates.values()) total += gate.waitingCount;
+    for (const { gates } of this.models.values())
+      for (const gate of gates.values()) total += gate.waitingCount;
     return total;
   }
 
   /** Breaks off what is still under way. */
   async destroy(): Promise<void> {
-    await Promise.all([...this.pools.values()].map((pool) => pool.destroy()));
+    await Promise.all([...this.connections.values()].map(({ pool }) => pool.destroy()));
+  }
+
+  private connect(
+    { address, external }: ReplicaSite,
+    next: Map<string, Connections>,
+    ofModel: Map<string, Connections>,
+  ): Connections {
+    const key = external ? JSON.stringify([address, external.ca_pem, external.server_name]) : address;
+    const connected =
+      next.get(key) ?? this.connections.get(key) ?? this.newConnections(address, this.tlsOf(external));
+    next.set(key, connected);
+    ofModel.set(key, connected);
+    return connected;
   }
 
   private tlsOf(external: ReplicaSite['external']): NodeTls {
@@ -159,26 +197,30 @@ export class Upstreams {
     return { ...nodeTls, ca: external.ca_pem ?? nodeTls.ca, servername: external.server_name ?? undefined };
   }
 
-  /** What was learnt of the last one holds for the next, which only differs in how it is spoken to. */
-  private newReplica(site: ReplicaSite, pool: Pool, last: Replica | undefined, nowMs: number): Replica {
-    const { nodeId, address, path, external } = site;
-    const isReady = last?.external?.isReady ?? false;
-    return {
-      nodeId,
-      address,
-      path,
-      external: external && { authorization: external.authorization ?? undefined, isReady },
-      pool,
-      connecting: clientOptions(this.settings.connectTimeoutMs, this.tlsOf(external)),
-      load: last?.load ?? newLoad(nowMs),
-      health: last?.health ?? newHealth(),
-    };
+  private newConnections(address: string, tls: NodeTls): Connections {
+    const { connectTimeoutMs, maxConnectionsPerNode } = this.settings;
+    const connecting = clientOptions(connectTimeoutMs, tls);
+    const pool = new Pool(new URL(address).origin, { ...connecting, connections: maxConnectionsPerNode });
+    return { pool, connecting };
   }
+}
 
-  private connect(address: string, tls: NodeTls): Pool {
-    return new Pool(new URL(address).origin, {
-      ...clientOptions(this.settings.connectTimeoutMs, tls),
-      connections: this.settings.maxConnectionsPerNode,
-    });
-  }
+/** What was learnt of the last one holds for the next, which only differs in how it is spoken to. */
+function newReplica(
+  { nodeId, address, path, external }: ReplicaSite,
+  { pool, connecting }: Connections,
+  last: Replica | undefined,
+  nowMs: number,
+): Replica {
+  const isReady = last?.external?.isReady ?? false;
+  return {
+    nodeId,
+    address,
+    path,
+    external: external && { authorization: external.authorization ?? undefined, isReady },
+    pool,
+    connecting,
+    load: last?.load ?? newLoad(nowMs),
+    health: last?.health ?? newHealth(),
+  };
 }
