@@ -21,6 +21,7 @@ import { People1795636000000 } from './1795636000000-people.js';
 import { Uploads1795636009521 } from './1795636009521-uploads.js';
 import { QuotaBlocks1795637000000 } from './1795637000000-quota-blocks.js';
 import { UsageRows1795637000001 } from './1795637000001-usage-rows.js';
+import { IssuersAndApiTokens1795636335188 } from './1795636335188-issuers-and-api-tokens.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -44,4 +45,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   Uploads1795636009521,
   QuotaBlocks1795637000000,
   UsageRows1795637000001,
+  IssuersAndApiTokens1795636335188,
 ];

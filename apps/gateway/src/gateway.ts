@@ -10,6 +10,7 @@ import type { GatewaySettings } from './config.js';
 import { ExternalChecks } from './control/check-external.js';
 import { openFiles } from './control/files.js';
 import type { GatewayFiles } from './control/files.js';
+import { IdentityReports } from './control/identity-reports.js';
 import { LeaseLink } from './control/lease-link.js';
 import { startLink } from './control/link.js';
 import { probeEjected } from './control/probe-ejected.js';
@@ -81,6 +82,7 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
   const files = await openFiles(settings.SLUICE_GATEWAY_DATA_DIR, logger);
   const registry = createClient({ baseUrl: settings.SLUICE_REGISTRY_URL, token: () => core.credential });
   const usage = await startUsage(core, registry, files, settings, logger);
+  const reports = new IdentityReports(core, registry, logger, settings.SLUICE_GATEWAY_USAGE_EVERY_MS);
   const leases = startLeases(core, registry, settings, logger);
   const saved = await files.snapshot.read();
   if (saved) core.apply(saved);
@@ -102,7 +104,7 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
       await checks.close();
       tls?.close();
       await server.drain();
-      await Promise.all([leases.close(), usage.close()]);
+      await Promise.all([leases.close(), usage.close(), reports.close()]);
       await Promise.all([link.close(), admin.close(), accessLog?.close()]);
     },
   };

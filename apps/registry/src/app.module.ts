@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import type { Logger } from '#platform/logger';
+import { ApiTokensModule } from './api-tokens/api-tokens.module.js';
 import { AliasesModule } from './aliases/aliases.module.js';
 import { ArtifactsModule } from './artifacts/artifacts.module.js';
 import { AuditModule } from './audit/audit.module.js';
@@ -21,6 +22,7 @@ import { MlflowModule } from './mlflow/mlflow.module.js';
 import { ModelsModule } from './models/models.module.js';
 import { NodesModule } from './nodes/nodes.module.js';
 import { NotifyModule } from './notify/notify.module.js';
+import { IssuersModule } from './issuers/issuers.module.js';
 import { PeopleModule } from './people/people.module.js';
 import { RunsModule } from './runs/runs.module.js';
 import { SearchModule } from './search/search.module.js';
@@ -43,6 +45,8 @@ const features = [
   UsageModule,
   ClientsModule,
   PeopleModule,
+  ApiTokensModule,
+  IssuersModule,
   QuotasModule,
   AuditModule,
   JobsModule,

@@ -37,6 +37,8 @@ export const errorTable = {
   STUDY_NOT_FOUND: row(404, 'The study does not exist'),
   NODE_NOT_FOUND: row(404, 'The node does not exist'),
   CLIENT_NOT_FOUND: row(404, 'The client does not exist'),
+  API_TOKEN_NOT_FOUND: row(404, 'The API token does not exist'),
+  ISSUER_NOT_FOUND: row(404, 'The issuer does not exist'),
   PERSON_NOT_FOUND: row(404, 'The person does not exist'),
   TEAM_NOT_FOUND: row(404, 'The team does not exist'),
   QUOTA_NOT_FOUND: row(404, 'The quota does not exist'),

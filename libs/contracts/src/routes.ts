@@ -12,8 +12,10 @@ import { route } from './route.js';
 import type { RouteSpec } from './route.js';
 import { aliasRoutes } from './routes/aliases.js';
 import { cardRoutes } from './routes/cards.js';
+import { apiTokenRoutes } from './routes/api-tokens.js';
 import { eventRoutes } from './routes/events.js';
 import { externalNodeRoutes } from './routes/external-nodes.js';
+import { issuerRoutes } from './routes/issuers.js';
 import { peopleRoutes, sessionRoutes } from './routes/people.js';
 import { lineageRoutes } from './routes/lineage.js';
 import { quotaRoutes } from './routes/quotas.js';
@@ -553,6 +555,8 @@ export const routes = {
   teams: teamRoutes,
   people: peopleRoutes,
   sessions: sessionRoutes,
+  apiTokens: apiTokenRoutes,
+  issuers: issuerRoutes,
   usage: usageRoutes,
   clients: client,
   quotas: quotaRoutes,

@@ -1,8 +1,9 @@
 /** The immutable routing table that the registry publishes and gateways follow. */
 import { z } from 'zod';
-import { AliasName, Id, ModelName, VersionNumber } from './common.js';
+import { AliasName, Id, ModelName, Sha256, Timestamp, VersionNumber } from './common.js';
 import { Client, Jwks } from './clients.js';
 import { Traffic } from './endpoints.js';
+import { SnapshotIssuer } from './issuers.js';
 import { Quota } from './quotas.js';
 import { Team } from './teams.js';
 
@@ -71,6 +72,18 @@ export const SnapshotClientLimit = Client.pick({
 });
 export type SnapshotClientLimit = z.infer<typeof SnapshotClientLimit>;
 
+/** An API token as gateways know it: what it allows by now, without the token itself. */
+export const SnapshotApiToken = z.object({
+  id: Id,
+  hash: Sha256.describe('Of the token'),
+  subject: z.string(),
+  client_id: z.string().nullable(),
+  team: z.string(),
+  scopes: z.array(z.string()),
+  expires_at: Timestamp.nullable(),
+});
+export type SnapshotApiToken = z.infer<typeof SnapshotApiToken>;
+
 export const Snapshot = z
   .object({
     revision: z.int().describe('Grows with every change; equal revisions mean equal contents'),
@@ -84,6 +97,8 @@ export const Snapshot = z
       .array(z.string())
       .default([])
       .describe('Sessions that were ended; `sid` in their tokens'),
+    issuers: z.array(SnapshotIssuer).default([]).describe('Outside issuers and their keys'),
+    api_tokens: z.array(SnapshotApiToken).default([]).describe('Those that are neither revoked nor over'),
     teams: z.array(SnapshotTeam).default([]),
     client_limits: z
       .array(SnapshotClientLimit)

@@ -1,8 +1,10 @@
 /** The one description of the database: explicit entity list, never `synchronize`. */
 import { DataSource } from 'typeorm';
 import type { DataSourceOptions } from 'typeorm';
+import { ApiTokenEntity } from './entities/api-token.entity.js';
 import { AuditEntryEntity, ClientEntity, SigningKeyEntity } from './entities/client.entity.js';
 import { EndpointEntity, TrafficRevisionEntity, TrafficTargetEntity } from './entities/endpoint.entity.js';
+import { IssuerEntity } from './entities/issuer.entity.js';
 import { ExternalNodeEntity, ExternalReplicaEntity } from './entities/external-node.entity.js';
 import {
   DatasetEntity,
@@ -73,6 +75,8 @@ export const entities = [
   TeamEntity,
   ClientEntity,
   SigningKeyEntity,
+  IssuerEntity,
+  ApiTokenEntity,
   PersonEntity,
   SessionEntity,
   RefreshTokenEntity,

@@ -6,6 +6,7 @@ import { allows } from '#contracts/scopes';
 import { SluiceError } from '#platform/errors';
 import { authorize } from '../data-plane/authorize.js';
 import { Core } from '../data-plane/core.js';
+import { identify } from '../data-plane/routing-table.js';
 import { isRefusal } from '../data-plane/errors.js';
 
 @Injectable()
@@ -16,7 +17,7 @@ export class AdminGuard implements CanActivate {
     const { table } = this.core;
     if (!table) throw new SluiceError('NOT_READY', 'This gateway has no routing table yet. Try again.');
     const request = context.switchToHttp().getRequest<FastifyRequest>();
-    const who = await table.authenticator.authenticate(request.headers.authorization, Date.now());
+    const who = await identify(table, request.headers.authorization, Date.now());
     const refused = isRefusal(who) ? who : authorize(who, undefined, table, Date.now());
     if (refused) throw new SluiceError(refused.code, refused.detail);
     if (!isRefusal(who) && allows(who.scopes, 'admin')) return true;

@@ -3,8 +3,8 @@
  * was disabled is not cached: it is looked up in the table of the moment.
  */
 import { SluiceError } from '#platform/errors';
-import { bearerToken, tokenVerifier } from '#platform/tokens';
-import type { VerifiedToken } from '#platform/tokens';
+import { UnknownKeyError, bearerToken, tokenVerifier } from '#platform/tokens';
+import type { VerifiedToken, VerifyToken } from '#platform/tokens';
 import type { Snapshot } from '#contracts/snapshot';
 import { refusal } from './errors.js';
 import type { Refusal } from './errors.js';
@@ -14,7 +14,7 @@ export interface Identity extends VerifiedToken {
   readonly client: string;
 }
 
-export type KeySet = Pick<Snapshot, 'issuer' | 'audience' | 'jwks'>;
+export type KeySet = Pick<Snapshot, 'issuer' | 'audience' | 'jwks' | 'issuers'>;
 
 /** The verifier's tolerance for clocks that differ. */
 const clockToleranceMs = 5_000;
@@ -35,13 +35,14 @@ export class Authenticator {
   private recent = new Map<string, Identity>();
   private older = new Map<string, Identity>();
   private readonly pending = new Map<string, Promise<Identity | Refusal>>();
-  private readonly verify: (token: string) => Promise<VerifiedToken>;
+  private readonly verify: VerifyToken;
 
   constructor(
     readonly keySet: KeySet,
     private readonly maxEntries: number,
+    private readonly onUnknownKey: (issuer: string) => void,
   ) {
-    this.verify = tokenVerifier(keySet.jwks, keySet);
+    this.verify = tokenVerifier(keySet.jwks, keySet, keySet.issuers);
   }
 
   /** Answers at once for a token that it knows, else a promise. `authorization` is the raw header. */
@@ -70,6 +71,7 @@ export class Authenticator {
       return identity;
     } catch (error) {
       if (!(error instanceof SluiceError)) throw error;
+      if (error instanceof UnknownKeyError && error.outside !== undefined) this.onUnknownKey(error.outside);
       return refusal(error.code, error.detail, challenge('invalid_token'));
     }
   }
@@ -95,4 +97,5 @@ export class Authenticator {
 
 /** Whether the authenticator of the last table serves this key set too. */
 export const sameKeySet = (a: KeySet, b: KeySet): boolean =>
-  JSON.stringify([a.issuer, a.audience, a.jwks]) === JSON.stringify([b.issuer, b.audience, b.jwks]);
+  JSON.stringify([a.issuer, a.audience, a.jwks, a.issuers]) ===
+  JSON.stringify([b.issuer, b.audience, b.jwks, b.issuers]);

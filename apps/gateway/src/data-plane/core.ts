@@ -10,6 +10,7 @@ import type { Steps } from '#platform/time-slices';
 import { RetryBudget } from '#routing/retry-budget';
 import type { Logger } from '#platform/logger';
 import type { AccessLog } from './access-log.js';
+import { ApiTokens } from './api-tokens.js';
 import { Authenticator, sameKeySet } from './authenticate.js';
 import { Cors } from './cors.js';
 import { compileTable } from './routing-table.js';
@@ -38,6 +39,10 @@ export class Core {
   /** When the table was last known to be the registry's. */
   freshAtMs = 0;
   draining = false;
+  /** A token named a key that is not known of its outside issuer. */
+  onUnknownKey: (issuer: string) => void = () => undefined;
+  /** Ids of API tokens that were used since it was last told. */
+  readonly usedApiTokens = new Set<string>();
   accessLog: AccessLog | undefined;
   inFlight = 0;
   readonly counters = new TrafficCounters();
@@ -107,10 +112,11 @@ export class Core {
     const authenticator =
       last && sameKeySet(last.keySet, snapshot)
         ? last
-        : new Authenticator(snapshot, this.settings.maxCachedTokens);
+        : new Authenticator(snapshot, this.settings.maxCachedTokens, (issuer) => this.onUnknownKey(issuer));
+    const apiTokens = new ApiTokens(snapshot.api_tokens, this.usedApiTokens);
     const upstreams = this.upstreams.rebuild(performance.now());
     const { counters, settings: limits, table } = this;
-    const next = yield* compileTable(snapshot, { authenticator, counters, upstreams, limits, last: table });
+    const next = yield* compileTable(snapshot, { authenticator, apiTokens, counters, upstreams, limits, last: table });
     upstreams.commit();
     this.table = next;
     this.counters.keepOnly(next.endpoints);

@@ -14,6 +14,7 @@ import { refuse } from './respond.js';
 import { answerEndpointStatistics } from './statistics.js';
 import { answerStatus } from './status.js';
 import { isPrediction, methodsOf, takesMethod } from './routes.js';
+import { identify } from './routing-table.js';
 import type { RoutingTable } from './routing-table.js';
 
 export const notReady = refusal('NOT_READY', 'This gateway has no routing table yet. Try again.');
@@ -37,7 +38,7 @@ export function identified(
 ): void {
   const { table } = core;
   if (!table) return refuse(exchange, core, notReady);
-  const found = table.authenticator.authenticate(exchange.req.headers.authorization, Date.now());
+  const found = identify(table, exchange.req.headers.authorization, Date.now());
   const proceed = (who: Identity | Refusal): void => {
     if (isRefusal(who)) return refuse(exchange, core, who);
     exchange.identity = who;

@@ -10,8 +10,10 @@ import type {
 import type { Steps } from '#platform/time-slices';
 import { compileRoutes } from '#routing/resolve';
 import type { EndpointRoutes, RoutableVersion } from '#routing/resolve';
-import type { Authenticator } from './authenticate.js';
+import type { ApiTokens } from './api-tokens.js';
+import type { Authenticator, Identity } from './authenticate.js';
 import type { BodyLimits } from './body.js';
+import type { Refusal } from './errors.js';
 import type { Gate } from './gate.js';
 import { compileClientLimits } from './authorize.js';
 import type { ClientRules } from './authorize.js';
@@ -53,16 +55,20 @@ export interface TableEndpoint {
   readonly hedge: boolean;
 }
 
-export interface RoutingTable extends ClientRules {
-  readonly snapshot: Snapshot;
+/** What finds out who calls. */
+interface Who {
   readonly authenticator: Authenticator;
+  readonly apiTokens: ApiTokens;
+}
+
+export interface RoutingTable extends ClientRules, Who {
+  readonly snapshot: Snapshot;
   readonly models: ReadonlyMap<string, TableModel>;
   readonly endpoints: ReadonlyMap<string, TableEndpoint>;
 }
 
 /** What a table is made with beside its snapshot. */
-export interface Makings {
-  readonly authenticator: Authenticator;
+export interface Makings extends Who {
   readonly counters: TrafficCounters;
   readonly upstreams: Rebuilding;
   /** Of this gateway; those of an endpoint can only be narrower. */
@@ -166,6 +172,7 @@ export function* compileTable(snapshot: Snapshot, makings: Makings): Steps<Routi
   return {
     snapshot,
     authenticator: makings.authenticator,
+    apiTokens: makings.apiTokens,
     disabledClients: new Set(snapshot.disabled_clients),
     revokedSessions: new Set(snapshot.revoked_sessions),
     clientLimits: compileClientLimits(snapshot.client_limits),
@@ -173,3 +180,11 @@ export function* compileTable(snapshot: Snapshot, makings: Makings): Steps<Routi
     endpoints,
   };
 }
+
+/** Who sends this Authorization header: at once for what is known, else a promise. */
+export const identify = (
+  { apiTokens, authenticator }: Who,
+  authorization: string | undefined,
+  nowMs: number,
+): Identity | Refusal | Promise<Identity | Refusal> =>
+  apiTokens.find(authorization, nowMs) ?? authenticator.authenticate(authorization, nowMs);

@@ -12,6 +12,8 @@ import type { RegistryConfig } from '../config.js';
 import { isDocsPath } from '../docs/docs-path.js';
 import type { Caller } from '../http/caller.js';
 import { ClientCredentials, basicCredentials } from './client-credentials.service.js';
+import { toSluiceError } from '../http/error-mapping.js';
+import { ApiTokenLogin, isApiToken } from './api-token-login.js';
 import { clientCaller, machineCaller } from './callers.js';
 import { JwtStrategy } from './jwt.strategy.js';
 import { sameSecret } from './secrets.js';
@@ -20,6 +22,7 @@ import { sameSecret } from './secrets.js';
 export class Authenticator {
   constructor(
     private readonly jwt: JwtStrategy,
+    private readonly apiTokens: ApiTokenLogin,
     private readonly credentials: ClientCredentials,
     @Inject(CONFIG) private readonly config: RegistryConfig,
   ) {}
@@ -40,6 +43,8 @@ export class Authenticator {
       const { client_id: clientId, scopes } = await this.credentials.verify(basic, request.ip);
       return clientCaller(clientId, { requestId: request.id, scopes });
     }
+    const token = bearerToken(request.headers.authorization);
+    if (token !== undefined && isApiToken(token)) return this.apiTokens.authenticate(token, request.id);
     return this.runStrategy(request);
   }
 
@@ -68,9 +73,9 @@ function joiner(request: FastifyRequest, part: 'node' | 'gateway', expected: str
 function refusal(request: FastifyRequest, challenge: unknown): SluiceError {
   if (request.headers.authorization === undefined)
     return new SluiceError('UNAUTHENTICATED', 'Send a token: Authorization: Bearer …');
-  const isExpired = challenge instanceof Error && challenge.name === 'TokenExpiredError';
-  const detail = isExpired
-    ? 'The token has expired. Ask for a new one at /oauth/token.'
-    : 'The token is not valid here.';
-  return new SluiceError('UNAUTHENTICATED', detail, { cause: challenge });
+  if (bearerToken(request.headers.authorization) === undefined)
+    return new SluiceError('UNAUTHENTICATED', 'Send one token: Authorization: Bearer …', {
+      cause: challenge,
+    });
+  return toSluiceError(challenge);
 }

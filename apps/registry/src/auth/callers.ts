@@ -10,6 +10,7 @@ import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import type { Caller } from '../http/caller.js';
 import { requireUsable, requireUsablePerson } from './client-state.js';
+import { covers } from './scope-selection.js';
 
 /** What a verified token says of its holder. */
 export interface Holder {
@@ -24,15 +25,27 @@ export class Callers {
 
   /** @throws SluiceError UNAUTHENTICATED, CLIENT_DISABLED */
   async client(clientId: string, holder: Holder): Promise<Caller> {
+    if (!(await this.checkClient(clientId, holder)))
+      throw new SluiceError('UNAUTHENTICATED', 'The client of this token does not exist any more.');
+    return clientCaller(clientId, holder);
+  }
+
+  /** By an outside issuer: it may be one of our clients, and then what is decided about that holds. */
+  async outside(clientId: string, holder: Holder): Promise<Caller> {
+    await this.checkClient(clientId, holder);
+    return clientCaller(clientId, holder);
+  }
+
+  /** @returns whether there is such a client */
+  private async checkClient(clientId: string, holder: Holder): Promise<boolean> {
     const client = await this.dataSource.getRepository(ClientEntity).findOne({
       select: { id: true, disabled_at: true, expires_at: true, tokens_valid_from: true },
       where: { client_id: clientId },
     });
-    if (!client)
-      throw new SluiceError('UNAUTHENTICATED', 'The client of this token does not exist any more.');
+    if (!client) return false;
     requireUsable(client, Date.now());
     requireNotRevoked(client, holder);
-    return clientCaller(clientId, holder);
+    return true;
   }
 
   /** @throws SluiceError UNAUTHENTICATED, PERSON_DISABLED */
@@ -78,11 +91,11 @@ export function personCaller(
   sessionId: string | undefined,
   { requestId, scopes }: Pick<Holder, 'requestId' | 'scopes'>,
 ): Caller {
-  const own = new Set<string>(scopesOfAll(roles));
+  const own = scopesOfAll(roles);
   return {
     subject: `person:${login}`,
     requestId,
-    scopes: scopes.filter((scope) => own.has(scope)),
+    scopes: scopes.filter((scope) => covers(own, scope)),
     grants: roles.map((grant) => ({ team: grant.team, scopes: scopesOf(grant) })),
     clientId: undefined,
     person: { id, login, sessionId },

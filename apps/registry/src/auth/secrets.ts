@@ -1,4 +1,5 @@
 /** Secrets: made with 256 random bits. Those of clients are stored as scrypt hashes that carry their own parameters. */
+import { apiTokenPrefix } from '#contracts/api-tokens';
 import { createHash, randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import type { ScryptOptions } from 'node:crypto';
 
@@ -8,6 +9,7 @@ const cost = { N: 16_384, r: 8, p: 1 } as const;
 
 export const newSecret = (): string => `slc_${randomBytes(32).toString('base64url')}`;
 
+export const newApiToken = (): string => `${apiTokenPrefix}${randomBytes(32).toString('base64url')}`;
 export const newRefreshToken = (): string => `slr_${randomBytes(32).toString('base64url')}`;
 
 /** For tokens of 256 random bits: nobody can guess what has this SHA-256. */

@@ -10,8 +10,8 @@ import type { Logger } from '#platform/logger';
 import { Inject, Injectable } from '@nestjs/common';
 import type { OnModuleInit } from '@nestjs/common';
 import { calculateJwkThumbprint, exportJWK } from 'jose';
-import { createPrivateKey, createPublicKey, generateKeyPair } from 'node:crypto';
-import type { JsonWebKey, KeyObject } from 'node:crypto';
+import { createPrivateKey, generateKeyPair } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
 import { DataSource } from 'typeorm';
 import type { EntityManager } from 'typeorm';
@@ -26,15 +26,9 @@ export interface SigningKey {
   readonly privateKey: KeyObject;
 }
 
-export interface VerificationKey {
-  readonly algorithm: Jwk['alg'];
-  readonly publicKey: KeyObject;
-}
-
 interface LoadedKeys {
   /** By the time from which they sign, newest first. */
   readonly signing: readonly (SigningKey & { readonly fromMs: number })[];
-  readonly verification: ReadonlyMap<string, VerificationKey>;
   readonly jwks: Jwks;
   readonly loadedAtMs: number;
 }
@@ -113,13 +107,6 @@ export class SigningKeys implements OnModuleInit {
     tx.routingChanged();
     this.loaded = undefined;
     return made;
-  }
-
-  /** The key that a token names, or undefined. An unknown name is looked up again, but not at every call. */
-  async verificationKey(kid: string): Promise<VerificationKey | undefined> {
-    const known = this.loaded?.verification.get(kid);
-    if (known) return known;
-    return (await this.recent()).verification.get(kid);
   }
 
   /** The public keys, those of tokens that are still valid included. */
@@ -211,15 +198,10 @@ function toLoadedKeys(
         fromMs: row.signs_from.getTime(),
       }))
       .sort((a, b) => b.fromMs - a.fromMs),
-    verification: new Map(
-      rows.map((row) => [row.kid, { algorithm: row.algorithm, publicKey: publicKeyOf(row.public_jwk) }]),
-    ),
     jwks: { keys: rows.map((row) => row.public_jwk) },
     loadedAtMs,
   };
 }
-
-const publicKeyOf = (jwk: Jwk): KeyObject => createPublicKey({ key: jwk as JsonWebKey, format: 'jwk' });
 
 async function makeKey(algorithm: Jwk['alg']): Promise<SigningKeyEntity> {
   const { publicKey, privateKey } =

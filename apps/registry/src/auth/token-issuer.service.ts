@@ -1,4 +1,5 @@
 /** Signs tokens. Who may get one is decided by the callers. */
+import type { RoleGrant } from '#contracts/roles';
 import { defaultTeam } from '#contracts/teams';
 import type { ClientEntity } from '#database/entities/client.entity';
 import type { PersonEntity } from '#database/entities/person.entity';
@@ -38,7 +39,7 @@ export class TokenIssuer {
 
   /** A person's usage counts for the team that is named first among the roles. */
   issueForPerson(person: PersonEntity, sessionId: string, scopes: readonly string[]): Promise<IssuedToken> {
-    const claims = { sid: sessionId, team: teamOf(person) };
+    const claims = { sid: sessionId, team: teamOfRoles(person.roles) };
     const notBefore = person.tokens_valid_from;
     return this.sign({ sub: `person:${person.login}`, scope: scopes.join(' '), claims, notBefore });
   }
@@ -70,5 +71,6 @@ export class TokenIssuer {
   }
 }
 
-const teamOf = ({ roles }: PersonEntity): string =>
+/** For which team the usage of someone with these roles counts. */
+export const teamOfRoles = (roles: readonly RoleGrant[]): string =>
   roles.find(({ team }) => team !== null)?.team ?? defaultTeam;

@@ -13,6 +13,7 @@ import { randomBytes } from 'node:crypto';
 import { DataSource, In, MoreThan } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
+import { revokeApiTokensOf } from '../api-tokens/api-tokens.service.js';
 import { nextWholeSecond } from '../auth/client-state.js';
 import { hashSecret, newSecret } from '../auth/secrets.js';
 import { mayIn, notCovered, requireIn, teamsWith } from '../auth/team-access.js';
@@ -122,6 +123,7 @@ export class ClientsService {
       requireCovered(caller, row);
       const before = toClient(row);
       row.tokens_valid_from = nextWholeSecond(Date.now());
+      await revokeApiTokensOf(tx, clientId);
       const after = toClient(await tx.manager.save(row));
       await tx.audit({ action: 'client.revoke_tokens', subject: subjectOf(row), before, after });
       tx.routingChanged();

@@ -17,6 +17,8 @@ export interface Caller extends Actor, Access {
   /** Of a client; people, nodes and gateways have none. */
   readonly clientId: string | undefined;
   readonly person: CallingPerson | undefined;
+  /** The API token that was sent. */
+  readonly apiTokenId?: string;
   /** Of a node: which of its registrations this credential belongs to. */
   readonly nodeEpoch: number | undefined;
 }

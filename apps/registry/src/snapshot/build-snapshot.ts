@@ -36,6 +36,8 @@ export function buildSnapshot(rows: SnapshotRows, { issuer, audience }: Issuer):
     jwks: { keys: [...rows.keys] },
     disabled_clients: [...rows.disabledClients],
     revoked_sessions: [...rows.revokedSessions],
+    issuers: [...rows.issuers],
+    api_tokens: [...rows.apiTokens],
     teams: [...rows.teams],
     client_limits: [...rows.clientLimits],
     models,

@@ -7,8 +7,11 @@ import type {
   SnapshotExternalNode,
   SnapshotQuota,
   SnapshotTeam,
+  SnapshotApiToken,
 } from '#contracts/snapshot';
 import type { DataSource, EntityManager } from 'typeorm';
+import type { SnapshotIssuer } from '#contracts/issuers';
+import { readApiTokens, readIssuers } from './identity-rows.js';
 import { keptAfterRetirementMs } from '../auth/key-times.js';
 import { openAuthorization } from '../external-nodes/authorization-seal.js';
 
@@ -56,6 +59,8 @@ export interface SnapshotRows {
   readonly keys: readonly Jwk[];
   readonly disabledClients: readonly string[];
   readonly revokedSessions: readonly string[];
+  readonly issuers: readonly SnapshotIssuer[];
+  readonly apiTokens: readonly SnapshotApiToken[];
   readonly teams: readonly SnapshotTeam[];
   readonly clientLimits: readonly SnapshotClientLimit[];
   readonly models: readonly ModelRow[];
@@ -76,6 +81,8 @@ export function readSnapshotRows(
     keys: await readKeys(manager, tokenTtlS),
     disabledClients: await readDisabledClients(manager),
     revokedSessions: await readRevokedSessions(manager, tokenTtlS),
+    issuers: await readIssuers(manager),
+    apiTokens: await readApiTokens(manager),
     teams: await readTeams(manager),
     clientLimits: await readClientLimits(manager, tokenTtlS),
     models: await readModels(manager),
