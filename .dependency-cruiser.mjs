@@ -8,6 +8,7 @@ const mayImport = {
   routing: ['contracts'],
   quota: ['contracts'],
   inference: ['contracts'],
+  comparison: ['contracts', 'inference'],
   client: ['contracts'],
   platform: ['contracts'],
   artifacts: ['contracts', 'platform'],
@@ -15,7 +16,7 @@ const mayImport = {
 };
 const appsMayImport = {
   registry: ['contracts', 'client', 'routing', 'quota', 'artifacts', 'database', 'platform'],
-  gateway: ['contracts', 'client', 'routing', 'quota', 'platform'],
+  gateway: ['contracts', 'client', 'comparison', 'routing', 'quota', 'platform'],
   node: ['contracts', 'client', 'inference', 'artifacts', 'platform'],
   standalone: ['contracts', 'client', 'platform'],
 };
@@ -51,7 +52,7 @@ export default {
     {
       name: 'pure-libs-do-no-io',
       severity: 'error',
-      from: { path: '^libs/(routing|quota|inference)/', pathNot: '\\.spec\\.ts$' },
+      from: { path: '^libs/(routing|quota|inference|comparison)/', pathNot: '\\.spec\\.ts$' },
       to: {
         dependencyTypes: ['npm', 'npm-dev', 'core'],
         pathNot: ['node_modules/zod/', '^(node:)?(buffer|crypto)$'],

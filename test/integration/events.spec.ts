@@ -1,5 +1,7 @@
 import { Transactions } from '#database/transactions';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { EventFeed } from '../../apps/registry/src/events/event-feed.js';
+import { EventRetention } from '../../apps/registry/src/events/event-retention.js';
 import { followEvents } from '../support/events.js';
 import type { FollowedEvents } from '../support/events.js';
 import { joinNode, report } from '../support/nodes.js';
@@ -140,6 +142,32 @@ describe('the event stream', () => {
       expect(new Set(reader.changes.map(({ subject }) => subject)).size).toBe(count);
     }
     expect(readers[0]?.changes).toEqual(readers[1]?.changes);
+  });
+
+  it('forgets what is old, but not what a webhook waits for, and says so to who comes back too late', async () => {
+    const retention = new EventRetention(registry.dataSource, registry.config);
+    const first = await registry.app.get(EventFeed).now();
+    await newModel(registry);
+    const last = await registry.app.get(EventFeed).now();
+    await registry.dataSource.query(`UPDATE events SET at = now() - interval '31 days'`);
+    const body = { name: 'slow', url: 'https://example.com/', types: ['model'] };
+    await registry.admin.webhooks.create({ body });
+    await registry.dataSource.query('UPDATE webhooks SET place = $1', [first]);
+    const kept = async (): Promise<number[]> => {
+      const rows = await registry.dataSource.query<{ number: string }[]>(
+        'SELECT number FROM events WHERE number <= $1 ORDER BY number',
+        [last],
+      );
+      return rows.map(({ number }) => Number(number));
+    };
+    await retention.run();
+    expect(await kept()).toEqual(Array.from({ length: last - first }, (_, index) => first + 1 + index));
+    await registry.admin.webhooks.remove({ params: { webhook: 'slow' } });
+    await registry.app.get(EventFeed).now();
+    await retention.run();
+    expect(await kept()).toEqual([]);
+    const late = await follow(other, { query: `?after=${first}` });
+    await expect.poll(() => late.others).toEqual(['reset']);
   });
 
   it('ends when its registry does', async () => {

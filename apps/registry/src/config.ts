@@ -49,6 +49,7 @@ export const RegistrySettings = DatabaseSettings.extend({
   SLUICE_ISSUER_PRIVATE_ADDRESSES: booleanSetting.default(false),
   SLUICE_LEASE_MS: z.coerce.number().int().min(500).max(300_000).default(10_000),
   SLUICE_QUOTA_LEASE_MS: z.coerce.number().int().min(1_000).max(3_600_000).default(30_000),
+  SLUICE_EVENT_RETENTION_DAYS: z.coerce.number().int().min(1).max(3_650).default(30),
   SLUICE_WEBHOOK_PRIVATE_ADDRESSES: booleanSetting.default(false),
   REDIS_URL: z.url({ protocol: /^rediss?$/ }).optional(),
 });

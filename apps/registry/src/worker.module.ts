@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import { ArtifactStoreModule } from './artifacts/artifact-store.module.js';
+import { EventRetention } from './events/event-retention.js';
 import { JOBS, JobWorker } from './jobs/job-worker.js';
 import type { JobTable } from './jobs/job-worker.js';
 import { PlacementService } from './nodes/placement.service.js';
@@ -21,18 +22,21 @@ export class WorkerModule {
         PlacementService,
         UploadExpiry,
         WebhookDispatcher,
+        EventRetention,
         {
           provide: JOBS,
           useFactory: (
             placement: PlacementService,
             webhooks: WebhookDispatcher,
             uploads: UploadExpiry,
+            events: EventRetention,
           ): JobTable => ({
             placement: { everyMs: 2_000, run: () => placement.run() },
             webhooks: { everyMs: 1_000, run: () => webhooks.run() },
             uploads: { everyMs: 60_000, run: () => uploads.run() },
+            events: { everyMs: 600_000, run: () => events.run() },
           }),
-          inject: [PlacementService, WebhookDispatcher, UploadExpiry],
+          inject: [PlacementService, WebhookDispatcher, UploadExpiry, EventRetention],
         },
       ],
     };

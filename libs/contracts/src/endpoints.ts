@@ -45,7 +45,13 @@ export const TrafficWeight = z
 export const TrafficShadow = z
   .strictObject({
     version: VersionRef,
-    share: z.number().gt(0).max(1).describe('Of the requests that other versions answer; 0.1 is every tenth'),
+    share: z
+      .number()
+      .gt(0)
+      .max(1)
+      .describe(
+        'Of the requests that other versions answer, but for those that name a version; 0.1 is every tenth',
+      ),
   })
   .meta({ id: 'TrafficShadow' });
 export type TrafficShadow = z.infer<typeof TrafficShadow>;

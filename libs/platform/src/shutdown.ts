@@ -40,7 +40,10 @@ export function onShutdown({ close, timeoutMs, logger }: ShutdownOptions): void 
   }
 }
 
-/** Tells the supervisor, if there is one, that this program serves under `url`. */
-export function announceReady(url: string): void {
-  process.send?.({ type: 'ready', url });
+/** Tells the supervisor, if there is one. */
+export function tellParent(message: Readonly<Record<string, string>>): void {
+  process.send?.(message);
 }
+
+/** Tells the supervisor, if there is one, that this program serves under `url`. */
+export const announceReady = (url: string): void => tellParent({ type: 'ready', url });

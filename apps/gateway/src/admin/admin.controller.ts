@@ -51,6 +51,14 @@ const withoutSecrets = (snapshot: Snapshot): Snapshot => ({
   })),
 });
 
+/** What answers here. */
+export interface ProcessView {
+  readonly pid: number;
+  readonly draining: boolean;
+  readonly in_flight: number;
+  readonly snapshot_revision: number | null;
+}
+
 @Controller()
 @UseGuards(AdminGuard)
 export class AdminController {
@@ -63,6 +71,23 @@ export class AdminController {
   @Header('content-type', Registry.PROMETHEUS_CONTENT_TYPE)
   readMetrics(): Promise<string> {
     return this.metrics.metrics();
+  }
+
+  /** For the process above, which adds up what its workers say. */
+  @Get('metrics/json')
+  readMetricRows(): Promise<unknown[]> {
+    return this.metrics.getMetricsAsJSON();
+  }
+
+  @Get('process')
+  readProcess(): ProcessView {
+    const { draining, inFlight, table } = this.core;
+    return {
+      pid: process.pid,
+      draining,
+      in_flight: inFlight,
+      snapshot_revision: table?.snapshot.revision ?? null,
+    };
   }
 
   @Get('snapshot')

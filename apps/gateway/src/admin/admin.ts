@@ -39,6 +39,8 @@ export async function startAdmin(core: Core, settings: GatewaySettings): Promise
     abortOnError: false,
     logger: false,
   });
-  await app.listen({ host: settings.SLUICE_GATEWAY_ADMIN_HOST, port: settings.SLUICE_GATEWAY_ADMIN_PORT });
+  const { SLUICE_GATEWAY_ADMIN_HOST: host, SLUICE_GATEWAY_ADMIN_PORT: port } = settings;
+  // Workers share what they listen at, unless it is exclusive; each must answer for itself here.
+  await app.listen({ host, port, exclusive: true });
   return { url: await app.getUrl(), close: () => app.close() };
 }

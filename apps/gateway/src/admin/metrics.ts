@@ -1,6 +1,7 @@
 /** Prometheus metrics, made from the data plane's counters when they are asked for. Nothing here runs on the request path. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import type { Core } from '../data-plane/core.js';
+import { createShadowMetrics } from './shadow-metrics.js';
 import {
   Latency,
   latencyBoundsMs,
@@ -22,6 +23,7 @@ interface Metric {
   readonly name: string;
   readonly help: string;
   readonly type: 'histogram';
+  readonly aggregator: 'sum';
   readonly values: readonly Row[];
 }
 
@@ -65,7 +67,13 @@ class LatencyHistogram extends Histogram {
     super({ name, help, labelNames: ['endpoint'], registers: [] });
   }
 
-  /** What the registry asks a metric for; prom-client's types leave it out. */
+  /** What the registry asks a metric for when it writes JSON. */
+  override get(): Promise<never> {
+    // Its types have numbers where it has words.
+    return this.getForPromString() as Promise<never>;
+  }
+
+  /** And when it writes text; prom-client's types leave it out. */
   getForPromString(): Promise<Metric> {
     const [name, help] = durations[this.part];
     const { endpoints, named } = this.core.counters;
@@ -76,7 +84,7 @@ class LatencyHistogram extends Histogram {
     if (named.size === maxNamedEndpoints)
       for (const [endpoint, counters] of endpoints) if (!named.has(endpoint)) rest.add(counters[this.part]);
     if (rest.sumMs > 0) values.push(...latencyRows(name, others, rest));
-    return Promise.resolve({ name, help, type: 'histogram', values });
+    return Promise.resolve({ name, help, type: 'histogram', aggregator: 'sum', values });
   }
 }
 
@@ -172,6 +180,13 @@ export function createMetrics(core: Core): Registry {
     () => core.accessLog?.dropped ?? 0,
   );
   addTotal(registry, 'sluice_gateway_retries_total', 'Requests sent a second time', () => counters.retries);
+  addTotal(
+    registry,
+    'sluice_gateway_hedges_total',
+    'Requests for which a second replica was asked because the first was slow',
+    () => counters.hedges,
+  );
+  core.shadows.onResult = createShadowMetrics(registry);
   addTotal(
     registry,
     'sluice_gateway_ejections_total',

@@ -41,6 +41,13 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (!this.isOver) this.controller?.abort(dropped);
   }
 
+  /** Another one was faster: breaks off, and the time that this one took so far counts as its latency. */
+  lose(): void {
+    const nowMs = performance.now();
+    observe(this.replica.load, nowMs - this.startedMs, nowMs);
+    this.drop();
+  }
+
   /** Reads the rest of the answer away, which keeps the connection. */
   ignore(): void {
     this.isDropped = true;

@@ -15,13 +15,15 @@ import { Authenticator, sameKeySet } from './authenticate.js';
 import { Cors } from './cors.js';
 import { compileTable } from './routing-table.js';
 import type { RoutingTable } from './routing-table.js';
+import { Shadows } from './shadow.js';
+import type { ShadowSettings } from './shadow.js';
 import { TrafficCounters } from './traffic-counters.js';
 import { Upstreams } from './upstreams.js';
 import { UsageMeter } from './usage-meter.js';
 import type { UsageBacklog } from './usage-meter.js';
 import type { UpstreamSettings } from './upstreams.js';
 
-export interface DataPlaneSettings extends UpstreamSettings {
+export interface DataPlaneSettings extends UpstreamSettings, ShadowSettings {
   readonly registryUrl: string;
   /** Bodies up to this size are held, so that they can be sent twice. */
   readonly holdBytes: number;
@@ -54,6 +56,7 @@ export class Core {
   readonly upstreams: Upstreams;
   readonly cors: Cors | undefined;
   readonly random = Math.random;
+  readonly shadows = new Shadows(this);
   private bearer = '';
   private isApplying = false;
   private mustRecompile = false;

@@ -1,12 +1,11 @@
 /**
  * Sends an admitted request to a replica and its answer to the caller. At most one retry, on another replica when there is one,
- * only while no byte of an answer has arrived and the body can be sent again, within the deadline and the retry budget.
+ * only while no byte of an answer has arrived and the body can be sent again, within the deadline and the retry budget. Where an
+ * endpoint hedges, a second replica is asked when the first takes unusually long: that is the one retry, and the first answer counts.
  */
-import { errors } from 'undici';
 import type { Dispatcher } from 'undici';
 import { codeHeader } from '#contracts/errors';
 import { sluiceHeaders } from '#contracts/oip';
-import { failed, outlierDefaults, succeeded } from '#routing/outlier';
 import { outcomeOf } from './outcome-code.js';
 import { Attempt } from './attempt.js';
 import type { AttemptOwner, ResponseHeaders } from './attempt.js';
@@ -24,8 +23,10 @@ import type { Wish } from './pick.js';
 import { refuse, writeAnswerHead } from './respond.js';
 import { isPrediction, isTensorFlow } from './routes.js';
 import type { TableVersion } from './routing-table.js';
+import type { Shadow } from './shadow.js';
 import { dispatchAlone } from './upstreams.js';
 import type { Replica } from './upstreams.js';
+import { isNodeTrouble, isRelayed, judge, neverConnected, nobodyServes, troubleAtNode } from './verdict.js';
 
 /** Reads the body and forwards the request. */
 export function forward(core: Core, exchange: Exchange, version: TableVersion): void {
@@ -34,9 +35,6 @@ export function forward(core: Core, exchange: Exchange, version: TableVersion): 
 
 /** Answers up to this size that come in one piece are sent in one with their head. */
 const joinedBytes = 16_384;
-
-const neverConnected = (error: Error): boolean =>
-  error instanceof errors.ConnectTimeoutError || ('syscall' in error && error.syscall === 'connect');
 
 export const lateBody = refusal('REQUEST_TIMEOUT', 'The body did not arrive in time. Try again.');
 
@@ -51,6 +49,10 @@ class Forwarding implements AttemptOwner, Visitor {
   isInside = false;
   private body: Body | undefined;
   private attempt: Attempt | undefined;
+  /** Asked before `attempt`, and not given up yet. */
+  private slow: Attempt | undefined;
+  private hedging: NodeJS.Timeout | undefined;
+  private shadow: Shadow | undefined;
   private retried = false;
   /** What the answer's Content-Length still announces; undefined when it announces nothing. */
   private bytesLeft: number | undefined;
@@ -81,12 +83,14 @@ class Forwarding implements AttemptOwner, Visitor {
     const code = headers[codeHeader];
     this.judge(attempt.replica, status, code);
     if (isNodeTrouble(status)) {
+      if (this.leavesRival(attempt)) return attempt.ignore();
       if (this.retry(attempt.replica, false)) return attempt.ignore();
       if (!isRelayed(status)) {
         attempt.ignore();
         return this.refuse(troubleAtNode(status));
       }
     }
+    this.settleOn(attempt);
     this.exchange.outcome = outcomeOf(status, code);
     this.exchange.replica = attempt.replica;
     this.exchange.answeredMs = attempt.answeredMs;
@@ -94,12 +98,15 @@ class Forwarding implements AttemptOwner, Visitor {
     const length = headers['content-length'];
     this.bytesLeft =
       typeof length === 'string' && this.exchange.req.method !== 'HEAD' ? Number(length) : undefined;
+    if (this.exchange.endpoint?.routes.shadow)
+      this.shadow = this.core.shadows.sample(this.exchange, status, headers);
     writeAnswerHead(this.exchange, this.core, attempt.replica, status, headers);
   }
 
   onData(attempt: Attempt, chunk: Buffer): void {
     const { res } = this.exchange;
     this.exchange.answerBytes += chunk.length;
+    this.shadow?.given.add(chunk);
     if (this.bytesLeft !== undefined && (this.bytesLeft -= chunk.length) === 0) {
       // Latin-1 maps each byte to one character and back. A string leaves with its head in one cheap write, not in a gathered one.
       if (!this.hasBegun && chunk.length <= joinedBytes) res.end(chunk.toString('latin1'), 'latin1');
@@ -120,13 +127,14 @@ class Forwarding implements AttemptOwner, Visitor {
     const { res } = this.exchange;
     if (error instanceof BodyTooLargeError)
       return this.refuse(tooLarge(limitsOf(this.exchange, this.core).maxBodyBytes));
-    this.judge(attempt.replica, 502, undefined);
+    this.judge(attempt.replica, 502);
     if (res.headersSent) {
       // The caller must see that the answer is cut off (RFC 9112 §8).
       this.exchange.outcome = 'UPSTREAM_FAILED';
       res.destroy();
       return;
     }
+    if (this.leavesRival(attempt)) return;
     if (!attempt.answered && this.retry(attempt.replica, !neverConnected(error))) return;
     this.core.logger.warn(
       { err: error, node: attempt.replica.address, request_id: this.exchange.requestId },
@@ -149,19 +157,13 @@ class Forwarding implements AttemptOwner, Visitor {
     this.core.retryBudget.request(nowMs);
     const replicas = this.replicas();
     const replica = pick(replicas, nowMs, this.core.random, this.wish());
-    if (replica) return this.send(replica, nowMs, false);
+    if (replica) {
+      this.send(replica, nowMs, false);
+      if (this.exchange.endpoint?.hedge === true) this.planHedge();
+      return;
+    }
     if (replicas.length > 0) return this.onTurnedAway();
-    this.refuse(
-      this.version.hasExternal
-        ? refusal(
-            'NOT_SUPPORTED',
-            `Version ${this.version.label} is served by the Open Inference Protocol only.`,
-          )
-        : refusal(
-            'NO_READY_REPLICA',
-            `No node is ready to serve version ${this.version.label} now. Try again.`,
-          ),
-    );
+    this.refuse(nobodyServes(this.version));
   }
 
   /** Of the table of the moment: while the body came in, a node may have come or gone. */
@@ -196,6 +198,43 @@ class Forwarding implements AttemptOwner, Visitor {
     else replica.pool.dispatch(options, this.attempt);
   }
 
+  /** Only bodies that can be sent twice, and only once it is known what takes long. */
+  private planHedge(): void {
+    const afterMs = this.version.gate.usualMs();
+    if (afterMs === undefined || this.body?.kind !== 'held') return;
+    this.hedging = setTimeout(() => this.hedge(), afterMs);
+  }
+
+  private hedge(): void {
+    const { attempt, core } = this;
+    if (!attempt || this.retried) return;
+    const nowMs = performance.now();
+    const replica = pick(this.replicas(), nowMs, core.random, this.wish(attempt.replica));
+    if (!replica || !core.retryBudget.tryRetry(nowMs)) return;
+    this.retried = true;
+    core.counters.hedges += 1;
+    this.slow = attempt;
+    this.send(replica, nowMs, false);
+  }
+
+  /** The attempt has failed while another is under way, which is waited for alone from now on. */
+  private leavesRival(failed: Attempt): boolean {
+    if (!this.slow) return false;
+    if (failed === this.attempt) this.attempt = this.slow;
+    this.slow = undefined;
+    return true;
+  }
+
+  /** The caller gets this one's answer; the other is broken off. */
+  private settleOn(attempt: Attempt): void {
+    clearTimeout(this.hedging);
+    if (!this.slow) return;
+    const loser = attempt === this.slow ? this.attempt : this.slow;
+    this.attempt = attempt;
+    this.slow = undefined;
+    loser?.lose();
+  }
+
   /** Sends again if that is allowed and useful. After a reset that may be to the same replica; on a new connection in any case. */
   private retry(from: Replica, wasReset: boolean): boolean {
     const { body, core } = this;
@@ -211,14 +250,8 @@ class Forwarding implements AttemptOwner, Visitor {
     return true;
   }
 
-  private judge(replica: Replica, status: number, code: string | string[] | undefined): void {
-    // A full queue is no fault: leaving the replica out would only overload the others.
-    const isFault = status >= 502 && status <= 504 && code !== 'OVERLOADED';
-    if (!isFault) return succeeded(replica.health);
-    const nowMs = performance.now();
-    if (!failed(replica.health, this.replicas(), nowMs, outlierDefaults)) return;
-    this.core.counters.ejections += 1;
-    this.core.logger.warn({ node: replica.address, version: this.version.label }, 'replica ejected');
+  private judge(replica: Replica, status: number, code?: string | string[]): void {
+    judge(this.core, replica, this.replicas(), status, code);
   }
 
   onTurnedAway(): void {
@@ -236,26 +269,35 @@ class Forwarding implements AttemptOwner, Visitor {
 
   private onDeadline(): void {
     const { attempt, exchange } = this;
-    attempt?.drop();
+    this.breakOff();
     if (exchange.res.headersSent) {
       exchange.outcome = 'DEADLINE_EXCEEDED';
       exchange.res.destroy();
     } else if (attempt) {
-      this.judge(attempt.replica, 504, undefined);
+      this.judge(attempt.replica, 504);
       this.refuse(refusal('DEADLINE_EXCEEDED', 'The node did not answer in time.'));
     } else if (this.body) this.onTurnedAway();
     else this.refuse(lateBody);
   }
 
+  private breakOff(): void {
+    this.attempt?.drop();
+    this.slow?.drop();
+  }
+
   private refuse(reason: Refusal): void {
     clearTimeout(this.timer);
+    clearTimeout(this.hedging);
     refuse(this.exchange, this.core, reason);
   }
 
   private close(): void {
     clearTimeout(this.timer);
+    clearTimeout(this.hedging);
     const { exchange } = this;
-    if (!exchange.res.writableFinished) this.attempt?.drop();
+    if (!exchange.res.writableFinished) this.breakOff();
+    if (this.shadow)
+      this.core.shadows.end(this.shadow, exchange.outcome === 'OK' && exchange.res.writableFinished);
     const isMeasured = exchange.outcome === 'OK' && exchange.answeredMs > 0;
     this.version.gate.leave(this, isMeasured ? exchange.answeredMs - exchange.sentMs : undefined);
   }
@@ -263,17 +305,3 @@ class Forwarding implements AttemptOwner, Visitor {
 
 /** undici takes async iterables; its types do not say so. */
 const asBody = (chunks: AsyncGenerator<Buffer>): never => chunks as never;
-
-/** The node could not serve a request that it should have been able to: another one may. */
-function isNodeTrouble(status: number): boolean {
-  return status === 502 || status === 503 || status === 401 || status === 403 || status === 404;
-}
-
-/** Whether the caller may see the node's own answer. 401, 403 and 404 are between gateway and node. */
-const isRelayed = (status: number): boolean => status >= 500;
-
-function troubleAtNode(status: number): Refusal {
-  return status === 404
-    ? refusal('NO_READY_REPLICA', 'The node does not hold this version any more. Try again.')
-    : refusal('UPSTREAM_FAILED', 'The node does not accept this gateway. Try again.');
-}

@@ -4,6 +4,7 @@
  */
 import { adapt, gradientDefaults, newGradientLimit } from '#routing/gradient-limit';
 import type { GradientLimit } from '#routing/gradient-limit';
+import { LatencyWindow } from '#routing/latency-window';
 
 export interface GateSettings {
   /** Requests under way at one replica; also the size of its connection pool. */
@@ -27,6 +28,8 @@ export class Gate {
   private bound = 0;
   private readonly waiting = new Map<Visitor, NodeJS.Timeout>();
   private gradient: GradientLimit | undefined;
+  /** Kept from the first time that somebody asks. */
+  private latencies: LatencyWindow | undefined;
 
   constructor(private readonly settings: GateSettings) {}
 
@@ -36,6 +39,12 @@ export class Gate {
 
   get waitingCount(): number {
     return this.waiting.size;
+  }
+
+  /** How long all but the slowest 5 % of the latest answers took; undefined before enough have come. */
+  usualMs(): number | undefined {
+    this.latencies ??= new LatencyWindow(0.95);
+    return this.latencies.quantileMs();
   }
 
   /** Follows the number of replicas; never below one request, or those that wait for a replica would wait forever. */
@@ -64,6 +73,7 @@ export class Gate {
       this.waiting.delete(visitor);
       return;
     }
+    if (latencyMs !== undefined) this.latencies?.add(latencyMs);
     if (this.gradient && latencyMs !== undefined)
       adapt(this.gradient, latencyMs, this.inFlight, this.policy());
     visitor.isInside = false;

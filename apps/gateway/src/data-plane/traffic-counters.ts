@@ -69,6 +69,8 @@ export class TrafficCounters {
   readonly named = new Map<string, EndpointCounters>();
   private rows = 0;
   retries = 0;
+  /** Requests for which a second replica was asked because the first was slow. */
+  hedges = 0;
   ejections = 0;
   passedThrough = 0;
 

@@ -1,0 +1,221 @@
+/**
+ * Shadow traffic: copies of a share of the predictions for a version whose answers nobody gets, compared with what the caller got.
+ * A copy leaves when its caller has been answered. It must never delay or fail a caller, wait for room, be tried again, or
+ * be charged to anyone: when there is no room for it, it is dropped and counted.
+ */
+import { compareAnswers } from '#comparison/compare';
+import type { Answer } from '#comparison/answer';
+import type { Comparison } from '#comparison/compare';
+import { sluiceHeaders } from '#contracts/oip';
+import { Attempt } from './attempt.js';
+import type { AttemptOwner, ResponseHeaders } from './attempt.js';
+import type { HeldBody } from './body.js';
+import type { Exchange } from './exchange.js';
+import { nodeHeaders, nodePath } from './node-request.js';
+import { pick } from './pick.js';
+import { isPrediction, isTensorFlow } from './routes.js';
+import type { TableVersion } from './routing-table.js';
+import type { Replica } from './upstreams.js';
+
+export interface ShadowSettings {
+  /** Copies that are kept or under way at a time. */
+  readonly maxShadows: number;
+  /** Bytes of requests and answers that they hold. */
+  readonly maxShadowBytes: number;
+  /** To one replica, with the requests of callers. */
+  readonly maxConnectionsPerNode: number;
+}
+
+/** What became of one copy. */
+export interface ShadowResult {
+  readonly endpoint: string;
+  readonly version: number;
+  readonly outcome: 'answered' | 'failed' | 'dropped';
+  /** Undefined when there were no two answers that could be compared. */
+  readonly comparison: Comparison | undefined;
+}
+
+/** Larger answers are not compared. */
+const maxComparedBytes = 262_144;
+
+const headerLength = 'inference-header-content-length';
+
+/** An answer as far as it is worth keeping. */
+class Recording {
+  private readonly chunks: Buffer[] = [];
+  private bytes = 0;
+
+  constructor(
+    private readonly headers: ResponseHeaders,
+    readonly maxBytes: number,
+  ) {}
+
+  add(chunk: Buffer): void {
+    this.bytes += chunk.length;
+    if (this.bytes <= this.maxBytes) this.chunks.push(chunk);
+  }
+
+  /** Undefined when it is too large or compressed. */
+  answer(): Answer | undefined {
+    if (this.bytes > this.maxBytes || this.headers['content-encoding'] !== undefined) return undefined;
+    const length = this.headers[headerLength];
+    return {
+      body: Buffer.concat(this.chunks),
+      headerLength: typeof length === 'string' ? Number(length) : undefined,
+    };
+  }
+}
+
+/** The copy of one request, from the moment that its caller's answer begins. */
+export interface Shadow {
+  readonly exchange: Exchange;
+  readonly body: HeldBody;
+  readonly target: TableVersion;
+  /** What the caller gets. */
+  readonly given: Recording;
+  readonly heldBytes: number;
+}
+
+interface Surroundings {
+  readonly settings: ShadowSettings;
+  readonly random: () => number;
+  /** The gateway's own credential as nodes want it. */
+  readonly authorization: string;
+}
+
+export class Shadows {
+  /** Told what became of each copy. */
+  onResult: (result: ShadowResult) => void = () => undefined;
+  private count = 0;
+  private bytes = 0;
+
+  constructor(private readonly core: Surroundings) {}
+
+  /** Draws whether the request is copied. Called when its answer begins; undefined: it is not. */
+  sample(exchange: Exchange, status: number, headers: ResponseHeaders): Shadow | undefined {
+    const { endpoint, version, body, route } = exchange;
+    const shadow = endpoint?.routes.shadow;
+    if (!shadow || status !== 200 || body?.kind !== 'held' || shadow.target.version === version?.version)
+      return undefined;
+    // Who names a version wants that one and no other.
+    if (route.pin !== undefined || !isPrediction(route.operation)) return undefined;
+    if (shadow.target.hasExternal && isTensorFlow(route.operation)) return undefined;
+    if (this.core.random() >= shadow.share) return undefined;
+    const announced = headers['content-length'];
+    const answerBytes = Math.min(
+      maxComparedBytes,
+      typeof announced === 'string' ? Number(announced) : Infinity,
+    );
+    const heldBytes = (body.bytes?.length ?? 0) + 2 * answerBytes;
+    if (!this.reserve(heldBytes)) return this.drop(exchange, shadow.target);
+    const given = new Recording(headers, answerBytes);
+    return { exchange, body, target: shadow.target, given, heldBytes };
+  }
+
+  /** The caller has its answer, or has left: in that case there is nothing to compare with. */
+  end(shadow: Shadow, isAnswered: boolean): void {
+    const nowMs = performance.now();
+    const { target, exchange } = shadow;
+    const { maxConnectionsPerNode: maxOutstanding } = this.core.settings;
+    const isBusy = target.gate.waitingCount > 0 || target.gate.inFlight >= target.gate.limit;
+    const replica =
+      isAnswered && !isBusy ? pick(target.replicas, nowMs, this.core.random, { maxOutstanding }) : undefined;
+    if (replica) return this.send(shadow, replica);
+    this.release(shadow.heldBytes);
+    this.drop(exchange, target);
+  }
+
+  private send(shadow: Shadow, replica: Replica): void {
+    const { exchange, body, target } = shadow;
+    const fields = nodeHeaders(exchange, replica, this.core.authorization, target.timeoutMs);
+    const { attempt } = new Copy(replica, target.timeoutMs, (answer) => this.conclude(shadow, answer));
+    const options = {
+      path: nodePath(replica, exchange.route.operation),
+      method: 'POST' as const,
+      headers: [...uncompressed(fields), sluiceHeaders.shadow, '1'],
+      body: body.bytes ?? null,
+    };
+    replica.pool.dispatch(options, attempt);
+  }
+
+  private conclude({ exchange, target, given, heldBytes }: Shadow, taken: Recording | undefined): void {
+    // After whatever else waits for this turn of the loop.
+    setImmediate(() => {
+      const [one, other] = [given.answer(), taken?.answer()];
+      const isComparable = exchange.route.operation === 'infer' && one && other;
+      this.release(heldBytes);
+      this.onResult({
+        endpoint: exchange.route.endpoint,
+        version: target.version,
+        outcome: taken ? 'answered' : 'failed',
+        comparison: isComparable ? compareAnswers(one, other) : undefined,
+      });
+    });
+  }
+
+  private reserve(bytes: number): boolean {
+    const { maxShadows, maxShadowBytes } = this.core.settings;
+    if (this.count >= maxShadows || this.bytes + bytes > maxShadowBytes) return false;
+    this.count += 1;
+    this.bytes += bytes;
+    return true;
+  }
+
+  private release(bytes: number): void {
+    this.count -= 1;
+    this.bytes -= bytes;
+  }
+
+  private drop({ route }: Exchange, { version }: TableVersion): undefined {
+    this.onResult({ endpoint: route.endpoint, version, outcome: 'dropped', comparison: undefined });
+  }
+}
+
+const uncompressed = (fields: readonly string[]): string[] =>
+  fields.filter((_, i) => fields[i - (i % 2)] !== 'accept-encoding');
+
+/** A copy under way. */
+class Copy implements AttemptOwner {
+  readonly attempt: Attempt;
+  private recording: Recording | undefined;
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(
+    replica: Replica,
+    timeoutMs: number,
+    private readonly done: (answer: Recording | undefined) => void,
+  ) {
+    this.attempt = new Attempt(replica, this);
+    this.timer = setTimeout(() => this.onLate(), timeoutMs);
+  }
+
+  onHeaders(attempt: Attempt, status: number, headers: ResponseHeaders): void {
+    if (status === 200) this.recording = new Recording(headers, maxComparedBytes);
+    else {
+      attempt.ignore();
+      this.finish(undefined);
+    }
+  }
+
+  onData(_: Attempt, chunk: Buffer): void {
+    this.recording?.add(chunk);
+  }
+
+  onEnd(): void {
+    this.finish(this.recording);
+  }
+
+  onFailure(): void {
+    this.finish(undefined);
+  }
+
+  private onLate(): void {
+    this.attempt.drop();
+    this.finish(undefined);
+  }
+
+  private finish(answer: Recording | undefined): void {
+    clearTimeout(this.timer);
+    this.done(answer);
+  }
+}
