@@ -129,6 +129,8 @@ async function run(): Promise<ScaleResult> {
       adaptiveLimit: false,
       connectTimeoutMs: 1,
       nodeTls: {},
+      maxShadows: 1,
+      maxShadowBytes: 1,
     },
     createLogger('bench', 'silent'),
   );
