@@ -22,6 +22,8 @@ import { Uploads1795636009521 } from './1795636009521-uploads.js';
 import { IssuersAndApiTokens1795636335188 } from './1795636335188-issuers-and-api-tokens.js';
 import { QuotaBlocks1795637000000 } from './1795637000000-quota-blocks.js';
 import { UsageRows1795637000001 } from './1795637000001-usage-rows.js';
+import { IssuersAndApiTokens1795636335188 } from './1795636335188-issuers-and-api-tokens.js';
+import { Retention1795636991003 } from './1795636991003-retention.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -46,4 +48,6 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   IssuersAndApiTokens1795636335188,
   QuotaBlocks1795637000000,
   UsageRows1795637000001,
+  IssuersAndApiTokens1795636335188,
+  Retention1795636991003,
 ];

@@ -24,6 +24,7 @@ import { NodesModule } from './nodes/nodes.module.js';
 import { NotifyModule } from './notify/notify.module.js';
 import { IssuersModule } from './issuers/issuers.module.js';
 import { PeopleModule } from './people/people.module.js';
+import { RetentionModule } from './retention/retention.module.js';
 import { RunsModule } from './runs/runs.module.js';
 import { SearchModule } from './search/search.module.js';
 import { SnapshotModule } from './snapshot/snapshot.module.js';
@@ -59,6 +60,7 @@ const features = [
   ModelsModule,
   VersionsModule,
   UploadsModule,
+  RetentionModule,
   ArtifactsModule,
   AliasesModule,
   EndpointsModule,

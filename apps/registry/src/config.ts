@@ -25,6 +25,7 @@ export const RegistrySettings = DatabaseSettings.extend({
     .min(1)
     .max(64 * tebibyte)
     .default(10 * 2 ** 30),
+  SLUICE_ARTIFACT_GRACE_S: z.coerce.number().int().min(60).max(31_536_000).default(86_400),
   SLUICE_UPLOAD_TTL_S: z.coerce.number().int().min(60).max(31_536_000).default(86_400),
   SLUICE_ISSUER: z.string().min(1).default('sluice'),
   SLUICE_AUDIENCE: z.string().min(1).default('sluice'),

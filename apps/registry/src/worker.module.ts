@@ -2,11 +2,13 @@ import { Module } from '@nestjs/common';
 import type { DynamicModule } from '@nestjs/common';
 import { ArtifactStoreModule } from './artifacts/artifact-store.module.js';
 import { EventRetention } from './events/event-retention.js';
+import { GarbageCollector } from './artifacts/garbage-collector.js';
 import { JOBS, JobWorker } from './jobs/job-worker.js';
 import type { JobTable } from './jobs/job-worker.js';
 import { PlacementService } from './nodes/placement.service.js';
 import { PlatformModule } from './platform.module.js';
 import type { Platform } from './platform.module.js';
+import { RetentionService } from './retention/retention.service.js';
 import { WebhookDispatcher } from './webhooks/webhook-dispatcher.js';
 import { UploadExpiry } from './uploads/upload-expiry.js';
 
@@ -21,6 +23,8 @@ export class WorkerModule {
         JobWorker,
         PlacementService,
         UploadExpiry,
+        RetentionService,
+        GarbageCollector,
         WebhookDispatcher,
         EventRetention,
         {
@@ -30,13 +34,24 @@ export class WorkerModule {
             webhooks: WebhookDispatcher,
             uploads: UploadExpiry,
             events: EventRetention,
+            retention: RetentionService,
+            garbage: GarbageCollector,
           ): JobTable => ({
             placement: { everyMs: 2_000, run: () => placement.run() },
             webhooks: { everyMs: 1_000, run: () => webhooks.run() },
             uploads: { everyMs: 60_000, run: () => uploads.run() },
             events: { everyMs: 600_000, run: () => events.run() },
+            retention: { everyMs: 3_600_000, run: () => retention.run() },
+            garbage: { everyMs: 600_000, run: async () => void (await garbage.run()) },
           }),
-          inject: [PlacementService, WebhookDispatcher, UploadExpiry, EventRetention],
+          inject: [
+            PlacementService,
+            WebhookDispatcher,
+            UploadExpiry,
+            EventRetention,
+            RetentionService,
+            GarbageCollector,
+          ],
         },
       ],
     };

@@ -13,6 +13,7 @@ import {
   pageOf,
   pageQuery,
 } from './common.js';
+import { RetentionRule } from './retention.js';
 import { Profile, Signature } from './tensors.js';
 
 export const ModelParams = z.object({ model: ModelName });
@@ -26,6 +27,7 @@ export const Model = z
     tags: Tags,
     aliases: z.record(AliasName, VersionNumber),
     latest_version: VersionNumber.nullable(),
+    retention: RetentionRule.nullable().describe('Which versions may go by themselves'),
     archived_at: Timestamp.nullable(),
     created_at: Timestamp,
     updated_at: Timestamp,

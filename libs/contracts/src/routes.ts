@@ -18,6 +18,7 @@ import { externalNodeRoutes } from './routes/external-nodes.js';
 import { issuerRoutes } from './routes/issuers.js';
 import { peopleRoutes, sessionRoutes } from './routes/people.js';
 import { lineageRoutes } from './routes/lineage.js';
+import { modelLifecycleRoutes, versionLifecycleRoutes } from './routes/lifecycle.js';
 import { quotaRoutes } from './routes/quotas.js';
 import { runLineRoutes } from './routes/run-lines.js';
 import { experimentRoutes, runRoutes } from './routes/runs.js';
@@ -539,8 +540,8 @@ const audit = {
 export const routes = {
   health,
   auth,
-  models: model,
-  versions: version,
+  models: { ...model, ...modelLifecycleRoutes },
+  versions: { ...version, ...versionLifecycleRoutes },
   uploads: uploadRoutes,
   aliases: aliasRoutes,
   endpoints: endpoint,

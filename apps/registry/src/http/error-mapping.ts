@@ -5,6 +5,7 @@
 import type { ErrorCode } from '#contracts/errors';
 import { SluiceError } from '#platform/errors';
 import { HttpException } from '@nestjs/common';
+import { violatedConstraint } from './violations.js';
 
 interface Explanation {
   readonly code: ErrorCode;
@@ -35,6 +36,10 @@ export function toSluiceError(exception: unknown): SluiceError {
   if (isUnstorableText(exception)) {
     const detail = 'A text holds a zero byte, which cannot be stored.';
     return new SluiceError('INVALID_REQUEST', detail, { cause: exception });
+  }
+  if (violatedConstraint(exception)?.endsWith('_artifact_fkey')) {
+    const detail = 'The upload took so long that its bytes are kept no more. Send it again.';
+    return new SluiceError('UPLOAD_EXPIRED', detail, { cause: exception });
   }
   const status = statusOf(exception);
   const known = status === undefined ? undefined : byStatus[status];

@@ -12,7 +12,7 @@ import {
 import type { Job, WorkerOptions } from 'bullmq';
 import { Client } from 'pg';
 
-export const jobNames = ['placement', 'webhooks', 'uploads', 'events'] as const;
+export const jobNames = ['placement', 'webhooks', 'uploads', 'events', 'retention', 'garbage'] as const;
 export type JobName = (typeof jobNames)[number];
 
 export interface JobBackendSettings {

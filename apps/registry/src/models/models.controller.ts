@@ -43,4 +43,9 @@ export class ModelsController {
   restore(@Input() { params }: RouteInput<R['restore']>, @Caller() caller: Caller): Promise<Model> {
     return this.models.restore(params.model, caller);
   }
+
+  @Route(routes.models.remove)
+  remove(@Input() { params, query }: RouteInput<R['remove']>, @Caller() caller: Caller): Promise<void> {
+    return this.models.remove(params.model, query.confirm, caller);
+  }
 }

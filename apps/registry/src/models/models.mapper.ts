@@ -2,8 +2,11 @@ import type { Model } from '#contracts/models';
 import type { ModelEntity } from '#database/entities/model.entity';
 import type { AliasEntity } from '#database/entities/version.entity';
 
-/** @param aliases those of this model, in any order */
-export const toModel = (row: ModelEntity, aliases: readonly AliasEntity[]): Model => ({
+/**
+ * @param aliases those of this model, in any order
+ * @param latest the highest number of a version that is there
+ */
+export const toModel = (row: ModelEntity, aliases: readonly AliasEntity[], latest: number | null): Model => ({
   id: row.id,
   name: row.name,
   description: row.description,
@@ -14,8 +17,8 @@ export const toModel = (row: ModelEntity, aliases: readonly AliasEntity[]): Mode
       .map((alias) => [alias.name, alias.version_number] as const)
       .toSorted(([one], [other]) => (one < other ? -1 : 1)),
   ),
-  // Numbers are allotted without gaps and versions are never deleted.
-  latest_version: row.next_version > 1 ? row.next_version - 1 : null,
+  latest_version: latest,
+  retention: row.retention,
   archived_at: row.archived_at?.toISOString() ?? null,
   created_at: row.created_at.toISOString(),
   updated_at: row.updated_at.toISOString(),

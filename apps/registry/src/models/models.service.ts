@@ -5,13 +5,12 @@ import { noTraffic } from '#contracts/endpoints';
 import type { CreateModel, ListModels, Model, UpdateModel } from '#contracts/models';
 import { ModelEntity } from '#database/entities/model.entity';
 import { TrafficTargetEntity } from '#database/entities/endpoint.entity';
-import { AliasEntity } from '#database/entities/version.entity';
 import { Transactions } from '#database/transactions';
 import type { WriteContext } from '#database/transactions';
 import { SluiceError } from '#platform/errors';
 import { Injectable } from '@nestjs/common';
-import { DataSource, In } from 'typeorm';
-import type { EntityManager, SelectQueryBuilder } from 'typeorm';
+import { DataSource } from 'typeorm';
+import type { SelectQueryBuilder } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { insertEndpoint } from '../endpoints/endpoint-store.js';
@@ -19,8 +18,11 @@ import type { Caller } from '../http/caller.js';
 import { decodePageToken, toPage } from '../http/page.js';
 import { violatedConstraint } from '../http/violations.js';
 import { JobQueue } from '../jobs/job-queue.js';
+import { requireArchived, requireConfirmation } from '../versions/version-removal.js';
+import { deleteModel } from './delete-model.js';
 import { findModel, lockModel } from './model-lookup.js';
 import { toModel } from './models.mapper.js';
+import { viewModel, viewModels } from './view-model.js';
 
 const PageKey = z.tuple([z.string()]);
 type Query = z.output<typeof ListModels>;
@@ -39,6 +41,7 @@ export class ModelsService {
       id: uuidv7(),
       ...input,
       next_version: 1,
+      retention: null,
       archived_at: null,
       created_at: now,
       updated_at: now,
@@ -49,7 +52,7 @@ export class ModelsService {
         throw new SluiceError('ALREADY_EXISTS', `There is a model "${row.name}" already.`);
       });
       await insertEndpoint(tx, { name: row.name, model: row, traffic: noTraffic, by: caller.subject });
-      const model = toModel(row, []);
+      const model = toModel(row, [], null);
       await tx.audit({ action: 'model.create', subject: subjectOf(row), after: model });
       tx.routingChanged();
       return model;
@@ -63,12 +66,11 @@ export class ModelsService {
       .limit(query.page_size + 1)
       .getMany();
     const page = toPage(rows, query.page_size, (row) => [row.name]);
-    const aliases = await aliasesOf(manager, page.items);
-    return { ...page, items: page.items.map((row) => toModel(row, aliases)) };
+    return { ...page, items: await viewModels(manager, page.items) };
   }
 
   async read(name: string): Promise<Model> {
-    return view(this.dataSource.manager, await findModel(this.dataSource.manager, name));
+    return viewModel(this.dataSource.manager, await findModel(this.dataSource.manager, name));
   }
 
   update(name: string, input: z.output<typeof UpdateModel>, caller: Caller): Promise<Model> {
@@ -76,7 +78,7 @@ export class ModelsService {
       const row = await lockModel(tx.manager, name);
       const wanted = { description: input.description ?? row.description, tags: input.tags ?? row.tags };
       if (isDeepStrictEqual(wanted, { description: row.description, tags: row.tags }))
-        return view(tx.manager, row);
+        return viewModel(tx.manager, row);
       return change(tx, row, wanted, 'model.update');
     });
   }
@@ -84,7 +86,7 @@ export class ModelsService {
   async archive(name: string, caller: Caller): Promise<Model> {
     const model = await this.transactions.write(caller, async (tx) => {
       const row = await lockModel(tx.manager, name);
-      if (row.archived_at) return view(tx.manager, row);
+      if (row.archived_at) return viewModel(tx.manager, row);
       if (await tx.manager.existsBy(TrafficTargetEntity, { model_id: row.id }))
         throw new SluiceError(
           'VERSION_IN_USE',
@@ -100,12 +102,22 @@ export class ModelsService {
   async restore(name: string, caller: Caller): Promise<Model> {
     const model = await this.transactions.write(caller, async (tx) => {
       const row = await lockModel(tx.manager, name);
-      if (!row.archived_at) return view(tx.manager, row);
+      if (!row.archived_at) return viewModel(tx.manager, row);
       tx.routingChanged();
       return change(tx, row, { archived_at: null }, 'model.restore');
     });
     await this.jobs.lookAgain('placement');
     return model;
+  }
+
+  /** For good: versions, aliases, endpoints and all. */
+  async remove(name: string, confirm: string | undefined, caller: Caller): Promise<void> {
+    requireConfirmation(confirm, name);
+    await this.transactions.write(caller, async (tx) => {
+      const row = await lockModel(tx.manager, name);
+      requireArchived(`"${name}"`, row.archived_at);
+      await deleteModel(tx, row);
+    });
   }
 }
 
@@ -113,10 +125,10 @@ type Change = Partial<Pick<ModelEntity, 'description' | 'tags' | 'archived_at'>>
 
 /** Writes the change and its audit entry; the row must be locked. */
 async function change(tx: WriteContext, row: ModelEntity, wanted: Change, action: string): Promise<Model> {
-  const before = await view(tx.manager, row);
+  const before = await viewModel(tx.manager, row);
   Object.assign(row, wanted, { updated_at: new Date() });
   await tx.manager.save(row);
-  const after = await view(tx.manager, row);
+  const after = await viewModel(tx.manager, row);
   await tx.audit({ action, subject: subjectOf(row), before, after });
   return after;
 }
@@ -141,14 +153,6 @@ function filter(select: SelectQueryBuilder<ModelEntity>, query: Query): SelectQu
 function splitTag(tag: string): [key: string, value: string | undefined] {
   const at = tag.indexOf('=');
   return at < 0 ? [tag, undefined] : [tag.slice(0, at), tag.slice(at + 1)];
-}
-
-async function view(manager: EntityManager, row: ModelEntity): Promise<Model> {
-  return toModel(row, await aliasesOf(manager, [row]));
-}
-
-async function aliasesOf(manager: EntityManager, rows: readonly ModelEntity[]): Promise<AliasEntity[]> {
-  return rows.length === 0 ? [] : manager.findBy(AliasEntity, { model_id: In(rows.map((row) => row.id)) });
 }
 
 const subjectOf = (row: Pick<ModelEntity, 'name'>): string => `models/${row.name}`;

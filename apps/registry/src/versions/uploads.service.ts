@@ -19,7 +19,6 @@ import { ARTIFACT_STORE } from '../artifacts/artifact-store.token.js';
 import { CONFIG } from '../config.js';
 import type { RegistryConfig } from '../config.js';
 import type { Caller } from '../http/caller.js';
-import { violatedConstraint } from '../http/violations.js';
 import { JobQueue } from '../jobs/job-queue.js';
 import { findModel, lockModel, requireUnarchived } from '../models/model-lookup.js';
 import { receiveUpload } from './receive-upload.js';
@@ -145,9 +144,5 @@ async function insertFiles(
 ): Promise<void> {
   const rows = files.map(({ path, sha256 }) => ({ version_id: versionId, path, sha256 }));
   if (rows.length === 0) return;
-  await tx.manager.insert(VersionFileEntity, rows).catch((error: unknown) => {
-    if (violatedConstraint(error) !== 'version_files_artifact_fkey') throw error;
-    const detail = 'The upload took so long that its first files are kept no more. Send it again.';
-    throw new SluiceError('UPLOAD_EXPIRED', detail, { cause: error });
-  });
+  await tx.manager.insert(VersionFileEntity, rows);
 }

@@ -65,6 +65,16 @@ export class VersionsController {
     return this.versions.archive(params, caller);
   }
 
+  @Route(routes.versions.restore)
+  restore(@Input() { params }: RouteInput<R['restore']>, @Caller() caller: Caller): Promise<Version> {
+    return this.versions.restore(params, caller);
+  }
+
+  @Route(routes.versions.remove)
+  remove(@Input() { params, query }: RouteInput<R['remove']>, @Caller() caller: Caller): Promise<void> {
+    return this.versions.remove(params, query.confirm, caller);
+  }
+
   @Route(routes.versions.load)
   load(@Input() { params }: RouteInput<R['load']>, @Caller() caller: Caller): Promise<Version> {
     return this.versions.hold(params, true, caller);

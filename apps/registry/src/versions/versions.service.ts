@@ -1,13 +1,11 @@
 /** Versions as they are read, downloaded and archived. Their bytes and numbers never change after the upload. */
 import type { Page } from '#contracts/common';
 import type { ListVersions, Version } from '#contracts/models';
-import { TrafficTargetEntity } from '#database/entities/endpoint.entity';
-import { AliasEntity, VersionEntity, VersionFileEntity } from '#database/entities/version.entity';
+import { VersionEntity, VersionFileEntity } from '#database/entities/version.entity';
 import { Transactions } from '#database/transactions';
 import { SluiceError } from '#platform/errors';
 import { Injectable } from '@nestjs/common';
 import { DataSource, IsNull, LessThan, Not } from 'typeorm';
-import type { EntityManager } from 'typeorm';
 import { z } from 'zod';
 import type { Caller } from '../http/caller.js';
 import { decodePageToken, toPage } from '../http/page.js';
@@ -15,6 +13,14 @@ import { JobQueue } from '../jobs/job-queue.js';
 import { requireReady } from '../endpoints/traffic-targets.js';
 import { findModel, lockModel, requireUnarchived } from '../models/model-lookup.js';
 import { findVersion, viewVersion, viewVersions } from './version-lookup.js';
+import {
+  archiveVersion,
+  deleteVersion,
+  requireArchived,
+  requireConfirmation,
+  requireUnused,
+  restoreVersion,
+} from './version-removal.js';
 
 const PageKey = z.tuple([z.int()]);
 
@@ -82,20 +88,38 @@ export class VersionsService {
       const row = await findVersion(tx.manager, model, number);
       const before = await viewVersion(tx.manager, model, row);
       if (row.archived_at) return before;
-      await requireUnused(tx.manager, row);
-      await tx.manager.update(VersionEntity, { id: row.id }, { archived_at: new Date() });
-      const after = await viewVersion(tx.manager, model, await findVersion(tx.manager, model, number));
-      await tx.audit({
-        action: 'version.archive',
-        subject: `models/${model.name}/versions/${number}`,
-        before,
-        after,
-      });
-      tx.routingChanged();
-      return after;
+      await archiveVersion(tx, model, row);
+      return viewVersion(tx.manager, model, row);
     });
     await this.jobs.lookAgain('placement');
     return version;
+  }
+
+  async restore({ model: modelName, version: number }: VersionAddress, caller: Caller): Promise<Version> {
+    const version = await this.transactions.write(caller, async (tx) => {
+      const model = await lockModel(tx.manager, modelName);
+      requireUnarchived(model);
+      const row = await findVersion(tx.manager, model, number);
+      if (row.archived_at) await restoreVersion(tx, model, row);
+      return viewVersion(tx.manager, model, row);
+    });
+    await this.jobs.lookAgain('placement');
+    return version;
+  }
+
+  /** For good; the number is never given again. */
+  async remove(
+    { model: modelName, version: number }: VersionAddress,
+    confirm: string | undefined,
+    caller: Caller,
+  ): Promise<void> {
+    requireConfirmation(confirm, `${modelName}/${number}`);
+    await this.transactions.write(caller, async (tx) => {
+      const model = await lockModel(tx.manager, modelName);
+      const row = await findVersion(tx.manager, model, number);
+      requireArchived(`Version ${number} of "${modelName}"`, row.archived_at);
+      await deleteVersion(tx, model, row);
+    });
   }
 
   /** Whether a version stays on a node while nothing refers to it. A version that is not checked yet is held in any case. */
@@ -117,20 +141,4 @@ export class VersionsService {
     await this.jobs.lookAgain('placement');
     return version;
   }
-}
-
-/** Traffic by alias is covered as well: the alias itself is a use. */
-async function requireUnused(manager: EntityManager, row: VersionEntity): Promise<void> {
-  const where = { model_id: row.model_id, version_number: row.number };
-  if (await manager.existsBy(TrafficTargetEntity, where))
-    throw new SluiceError(
-      'VERSION_IN_USE',
-      `Version ${row.number} still gets traffic. Take it out of it first.`,
-    );
-  const alias = await manager.findOneBy(AliasEntity, where);
-  if (alias)
-    throw new SluiceError(
-      'VERSION_IN_USE',
-      `Version ${row.number} has the alias "${alias.name}". Move or delete it first.`,
-    );
 }

@@ -1,5 +1,6 @@
+import type { RetentionRule } from '#contracts/retention';
 import { Check, Column, Entity, PrimaryColumn, Unique } from 'typeorm';
-import { instant, nullableInstant, tags } from '../columns.js';
+import { instant, nullableInstant, nullableJson, tags } from '../columns.js';
 
 @Entity('models')
 @Unique('models_name_key', ['name'])
@@ -16,6 +17,8 @@ export class ModelEntity {
   /** The number that the next version gets; allotted by an UPDATE in the uploading transaction. */
   @Column('integer', { default: 1 })
   next_version!: number;
+  @Column(nullableJson)
+  retention!: RetentionRule | null;
   @Column(nullableInstant)
   archived_at!: Date | null;
   @Column(instant)
