@@ -20,10 +20,9 @@ import { Search1795635152309 } from './1795635152309-search.js';
 import { People1795636000000 } from './1795636000000-people.js';
 import { Uploads1795636009521 } from './1795636009521-uploads.js';
 import { IssuersAndApiTokens1795636335188 } from './1795636335188-issuers-and-api-tokens.js';
+import { Retention1795636991003 } from './1795636991003-retention.js';
 import { QuotaBlocks1795637000000 } from './1795637000000-quota-blocks.js';
 import { UsageRows1795637000001 } from './1795637000001-usage-rows.js';
-import { IssuersAndApiTokens1795636335188 } from './1795636335188-issuers-and-api-tokens.js';
-import { Retention1795636991003 } from './1795636991003-retention.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -46,8 +45,7 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   People1795636000000,
   Uploads1795636009521,
   IssuersAndApiTokens1795636335188,
+  Retention1795636991003,
   QuotaBlocks1795637000000,
   UsageRows1795637000001,
-  IssuersAndApiTokens1795636335188,
-  Retention1795636991003,
 ];
