@@ -4,7 +4,8 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { Name } from '#contracts/common';
 import type { CodecLimits } from '#inference/limits';
-import { commonSettings, loadEnv, portSetting, secretSetting } from '#platform/env';
+import { ConfigError, commonSettings, loadEnv, portSetting, secretSetting } from '#platform/env';
+import type { FrontTlsFiles } from './serving/front-tls.js';
 
 const bytesSetting = z.coerce.number().int().min(1);
 
@@ -30,6 +31,9 @@ export const NodeSettings = z.object({
   SLUICE_NODE_HOST: z.string().default('127.0.0.1'),
   SLUICE_NODE_PORT: portSetting.default(8090),
   SLUICE_NODE_ADDRESS: z.url({ protocol: /^https?$/ }).optional(),
+  SLUICE_NODE_TLS_CERT: z.string().min(1).optional(),
+  SLUICE_NODE_TLS_KEY: z.string().min(1).optional(),
+  SLUICE_NODE_TLS_CLIENT_CA: z.string().min(1).optional(),
   SLUICE_NODE_DATA_DIR: z.string().default('./data/node'),
   SLUICE_NODE_CACHE_BYTES: bytesSetting.default(10 * 2 ** 30),
   SLUICE_NODE_CORES: z.coerce.number().int().min(1).optional(),
@@ -66,6 +70,7 @@ export interface NodeConfig {
   readonly port: number;
   /** Where gateways reach this node; undefined: host and the port that it got. */
   readonly address: string | undefined;
+  readonly tls: FrontTlsFiles | undefined;
   readonly dataFolder: string;
   readonly cacheBytes: number;
   readonly cores: number;
@@ -94,6 +99,15 @@ export interface NodeConfig {
   readonly logLevel: z.output<typeof NodeSettings>['SLUICE_LOG_LEVEL'];
 }
 
+/** @throws ConfigError when one of the two files is not named */
+function tlsFiles(env: z.output<typeof NodeSettings>): FrontTlsFiles | undefined {
+  const { SLUICE_NODE_TLS_CERT: certFile, SLUICE_NODE_TLS_KEY: keyFile } = env;
+  const clientCaFile = env.SLUICE_NODE_TLS_CLIENT_CA;
+  if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile, clientCaFile };
+  if (certFile === undefined && keyFile === undefined && clientCaFile === undefined) return undefined;
+  throw new ConfigError('SLUICE_NODE_TLS_CERT and SLUICE_NODE_TLS_KEY go together: set both or none.');
+}
+
 /** @throws ConfigError that names each wrong variable */
 export function loadConfig(source?: NodeJS.ProcessEnv): NodeConfig {
   const env = loadEnv(NodeSettings, source);
@@ -104,6 +118,7 @@ export function loadConfig(source?: NodeJS.ProcessEnv): NodeConfig {
     host: env.SLUICE_NODE_HOST,
     port: env.SLUICE_NODE_PORT,
     address: env.SLUICE_NODE_ADDRESS,
+    tls: tlsFiles(env),
     dataFolder: resolve(env.SLUICE_NODE_DATA_DIR),
     cacheBytes: env.SLUICE_NODE_CACHE_BYTES,
     cores: env.SLUICE_NODE_CORES ?? availableParallelism(),

@@ -21,6 +21,7 @@ import { removeFolder } from './agent/version-folder.js';
 import type { NodeConfig } from './config.js';
 import { GatewayAuth } from './serving/gateway-auth.js';
 import { KeptBytes } from './serving/kept-bytes.js';
+import { readFrontTls } from './serving/front-tls.js';
 import { createFront } from './serving/http-server.js';
 
 export interface Node {
@@ -83,7 +84,7 @@ class RunningNode implements Node {
     await once(this.server, 'listening');
     const { port } = this.server.address() as AddressInfo;
     const host = config.host.includes(':') ? `[${config.host}]` : config.host;
-    this.url = config.address ?? `http://${host}:${port}`;
+    this.url = config.address ?? `${config.tls ? 'https' : 'http'}://${host}:${port}`;
     this.membership = this.createMembership();
     this.membership.start();
   }
@@ -179,6 +180,7 @@ class RunningNode implements Node {
       serverName: this.config.serverName,
       programVersion,
       logger: this.logger,
+      tls: this.config.tls && readFrontTls(this.config.tls),
     });
   }
 

@@ -43,18 +43,27 @@ export function sendError(
   write(res, status, body, ['content-type', jsonMedia, codeHeader, code, ...retry, ...headers]);
 }
 
-/** @param accepted the caller's Accept-Encoding */
-export function sendOutcome(res: ServerResponse, outcome: Outcome, accepted: string | undefined): void {
+/**
+ * @param accepted the caller's Accept-Encoding
+ * @param load how many other requests the version has now
+ */
+export function sendOutcome(
+  res: ServerResponse,
+  outcome: Outcome,
+  accepted: string | undefined,
+  load: number,
+): void {
+  const hint = [sluiceHeaders.load, String(load)];
   if (outcome.kind === 'failure') {
-    sendError(res, outcome.code, outcome.message, [], outcome.retryAfterS);
+    sendError(res, outcome.code, outcome.message, hint, outcome.retryAfterS);
     return;
   }
   const encoding = outcome.body.length < leastCompressedBytes ? undefined : answerEncoding(accepted);
-  if (encoding === undefined) sendResult(res, outcome, outcome.body, []);
+  if (encoding === undefined) sendResult(res, outcome, outcome.body, hint);
   else
     compressBody(encoding, outcome.body, (body) => {
       const headers = body ? ['content-encoding', encoding] : [];
-      sendResult(res, outcome, body ?? outcome.body, ['vary', 'accept-encoding', ...headers]);
+      sendResult(res, outcome, body ?? outcome.body, ['vary', 'accept-encoding', ...headers, ...hint]);
     });
 }
 

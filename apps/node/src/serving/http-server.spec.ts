@@ -34,6 +34,7 @@ const table = modelTable(
       batching: { maxRows: 0, maxDelayUs: 0 },
       instances: 1,
       pool: {
+        inFlight: 0,
         residentBytes: 0,
         submit: (job) => {
           jobs.push(job);
@@ -57,6 +58,7 @@ beforeAll(async () => {
     serverName: 'sluice',
     programVersion: '1',
     logger: createLogger('node', 'silent'),
+    tls: undefined,
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -2,9 +2,11 @@
  * The node's HTTP front: finds what an address asks for, who may ask, and hands it to the protocol's own file. It decodes
  * no tensor, and nothing in it waits for a model; only health is open, everything else needs a gateway's credential.
  */
-import { createServer } from 'node:http';
+import { createServer as createHttpServer } from 'node:http';
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer as createHttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
+import type { TlsOptions } from 'node:tls';
 import { codeHeader } from '#contracts/errors';
 import type { ErrorCode } from '#contracts/errors';
 import { nodeExtensions } from '#contracts/oip';
@@ -35,6 +37,8 @@ export interface FrontOptions {
   readonly serverName: string;
   readonly programVersion: string;
   readonly logger: Logger;
+  /** Undefined: plain HTTP. */
+  readonly tls: TlsOptions | undefined;
 }
 
 /** Above the gateway's idle time, so that the gateway closes idle connections and not we under its hands. */
@@ -53,12 +57,15 @@ export function createFront(options: FrontOptions): Server {
     server: { name: serverName, version: programVersion, extensions: [...nodeExtensions] },
   };
   const parse = rememberingParser();
-  const server = createServer({
+  const settings = {
     keepAliveTimeout: keepAliveMs,
     headersTimeout: Math.min(headersMs, limits.bodyTimeoutMs),
     requestTimeout: limits.bodyTimeoutMs,
     connectionsCheckingInterval: checkEveryMs,
-  });
+  };
+  const server = options.tls
+    ? createHttpsServer({ ...settings, ...options.tls })
+    : createHttpServer(settings);
   server.on('request', (req: IncomingMessage, res: ServerResponse) => {
     if (options.isDraining()) res.shouldKeepAlive = false;
     route(front, parse(req.url ?? '/'), req, res);

@@ -144,7 +144,7 @@ function submit(call: Call, body: readonly Buffer[], bytes: number): void {
     isSettled = true;
     statistics.add(outcome, (performance.now() - startMs) * 1_000, Date.now());
     if (outcome.kind === 'failure') noteFailure(call, outcome);
-    sendOutcome(res, outcome, req.headers['accept-encoding']);
+    sendOutcome(res, outcome, req.headers['accept-encoding'], version.pool.inFlight);
   };
   const timeoutMs = call.timeoutMs - (performance.now() - startMs);
   if (timeoutMs <= 0) {

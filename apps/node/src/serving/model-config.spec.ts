@@ -21,7 +21,7 @@ const served = (maxRows: number): ServedVersion => ({
   defaultTimeoutMs: 1,
   batching: { maxRows, maxDelayUs: 100 },
   instances: 2,
-  pool: { submit: () => undefined, residentBytes: 0 },
+  pool: { submit: () => undefined, inFlight: 0, residentBytes: 0 },
 });
 const profile = {
   load_ms: 1,

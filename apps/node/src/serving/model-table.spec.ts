@@ -11,7 +11,7 @@ const served = (version: number, state: ServedVersion['state'], configRevision =
   defaultTimeoutMs: 1,
   batching: { maxRows: 0, maxDelayUs: 0 },
   instances: 1,
-  pool: { submit: () => undefined, residentBytes: 0 },
+  pool: { submit: () => undefined, inFlight: 0, residentBytes: 0 },
 });
 
 describe('modelTable', () => {

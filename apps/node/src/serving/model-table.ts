@@ -14,7 +14,7 @@ export interface ServedVersion {
   readonly batching: BatchLimits;
   /** Runner processes. */
   readonly instances: number;
-  readonly pool: Pick<RunnerPool, 'submit' | 'residentBytes'>;
+  readonly pool: Pick<RunnerPool, 'submit' | 'inFlight' | 'residentBytes'>;
 }
 
 /** How far requests for a version are joined. */

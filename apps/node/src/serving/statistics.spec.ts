@@ -31,7 +31,7 @@ const served = (model: string, version: number): ServedVersion => ({
   defaultTimeoutMs: 1,
   batching: { maxRows: 0, maxDelayUs: 0 },
   instances: 1,
-  pool: { submit: () => undefined, residentBytes: 77 },
+  pool: { submit: () => undefined, inFlight: 0, residentBytes: 77 },
 });
 
 describe('VersionStatistics', () => {
