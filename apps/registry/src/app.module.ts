@@ -22,6 +22,7 @@ import { MlflowModule } from './mlflow/mlflow.module.js';
 import { ModelsModule } from './models/models.module.js';
 import { NodesModule } from './nodes/nodes.module.js';
 import { NotifyModule } from './notify/notify.module.js';
+import { ProvidersModule } from './providers/providers.module.js';
 import { IssuersModule } from './issuers/issuers.module.js';
 import { PeopleModule } from './people/people.module.js';
 import { RetentionModule } from './retention/retention.module.js';
@@ -48,6 +49,7 @@ const features = [
   PeopleModule,
   ApiTokensModule,
   IssuersModule,
+  ProvidersModule,
   QuotasModule,
   AuditModule,
   JobsModule,

@@ -46,6 +46,7 @@ export const RegistrySettings = DatabaseSettings.extend({
   SLUICE_ADMIN_LOGIN: Login.default('admin'),
   SLUICE_ADMIN_PASSWORD: z.string().min(12, 'must have at least 12 characters').optional(),
   SLUICE_REGISTRY_TRUSTED_PROXIES: z.string().min(1).default('loopback'),
+  SLUICE_PUBLIC_URL: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:8080'),
   SLUICE_ISSUER_KEYS_EVERY_S: z.coerce.number().int().min(30).max(86_400).default(300),
   SLUICE_ISSUER_PRIVATE_ADDRESSES: booleanSetting.default(false),
   SLUICE_LEASE_MS: z.coerce.number().int().min(500).max(300_000).default(10_000),

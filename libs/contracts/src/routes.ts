@@ -19,6 +19,7 @@ import { issuerRoutes } from './routes/issuers.js';
 import { peopleRoutes, sessionRoutes } from './routes/people.js';
 import { lineageRoutes } from './routes/lineage.js';
 import { modelLifecycleRoutes, versionLifecycleRoutes } from './routes/lifecycle.js';
+import { providerRoutes } from './routes/providers.js';
 import { quotaRoutes } from './routes/quotas.js';
 import { runLineRoutes } from './routes/run-lines.js';
 import { experimentRoutes, runRoutes } from './routes/runs.js';
@@ -556,6 +557,7 @@ export const routes = {
   teams: teamRoutes,
   people: peopleRoutes,
   sessions: sessionRoutes,
+  signInProviders: providerRoutes,
   apiTokens: apiTokenRoutes,
   issuers: issuerRoutes,
   usage: usageRoutes,

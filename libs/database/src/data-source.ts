@@ -18,6 +18,7 @@ import {
   RunModelEntity,
 } from './entities/mlflow.entity.js';
 import { ModelCardEntity } from './entities/card.entity.js';
+import { SignInFlowEntity, SignInProviderEntity } from './entities/provider.entity.js';
 import { EventEntity } from './entities/event.entity.js';
 import { ModelEntity } from './entities/model.entity.js';
 import { NodeEntity, ReplicaEntity, SnapshotStateEntity } from './entities/node.entity.js';
@@ -75,6 +76,8 @@ export const entities = [
   TeamEntity,
   ClientEntity,
   SigningKeyEntity,
+  SignInProviderEntity,
+  SignInFlowEntity,
   IssuerEntity,
   ApiTokenEntity,
   PersonEntity,

@@ -42,7 +42,7 @@ function textOf(source: TextSource, claims: Claims): string {
 }
 
 /** A claim of that name, else a path into nested ones: names with dots are common (`https://example.org/roles`). */
-function claimAt(claims: Claims, name: string): unknown {
+export function claimAt(claims: Claims, name: string): unknown {
   if (Object.hasOwn(claims, name)) return claims[name];
   return name
     .split('.')
@@ -61,7 +61,7 @@ const wholeTexts = (value: unknown): string[] =>
   ) as string[];
 
 /** `scope` is a text of words (RFC 8693 §4.2), groups are a list. */
-const wordsOf = (value: unknown): string[] =>
+export const wordsOf = (value: unknown): string[] =>
   typeof value === 'string' ? value.split(' ').filter(Boolean) : wholeTexts(value);
 
 const ownValue = <T>(map: Readonly<Record<string, T>>, key: string): T | undefined =>

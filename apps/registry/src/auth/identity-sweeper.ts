@@ -41,6 +41,7 @@ export class IdentitySweeper implements OnApplicationBootstrap, OnModuleDestroy 
       `DELETE FROM sessions WHERE expires_at < now() - $1 * interval '1 second' OR ended_at < now() - $1 * interval '1 second'`,
       [this.config.SLUICE_TOKEN_TTL_S + 3_600],
     );
+    await this.dataSource.query('DELETE FROM sign_in_flows WHERE expires_at < now()');
     // The slowest bucket is full again after half an hour.
     await this.dataSource.query(`DELETE FROM sign_in_attempts WHERE at < now() - interval '1 hour'`);
   }
