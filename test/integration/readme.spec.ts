@@ -30,9 +30,14 @@ it('says what each dependency is for', () => {
   const { dependencies } = z
     .object({ dependencies: z.record(z.string(), z.string()) })
     .parse(JSON.parse(text('package.json')));
+  // In a row that begins with a scope, the names behind the first one are of that scope.
   const explained = firstCells('Dependencies').replaceAll(
-    '@nestjs/common, core, platform-fastify,',
-    '@nestjs/common, @nestjs/core, @nestjs/platform-fastify,',
+    /@(nestjs|opentelemetry)\/([a-z-]+(?:, (?!@)[a-z-]+)*)/g,
+    (_, scope: string, names: string) =>
+      `${names
+        .split(', ')
+        .map((name) => `@${scope}/${name}`)
+        .join(' ')} ${names}`,
   );
   const names = new Set(explained.split(/[ ,|]+/));
   expect(Object.keys(dependencies).filter((name) => !names.has(name))).toEqual([]);

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from '#client/client';
 import type { SluiceClient } from '#client/client';
 import type { Logger } from '#platform/logger';
+import { openSpans } from '#platform/open-spans';
 import { startAdmin } from './admin/admin.js';
 import { openAccessLog } from './access-log-file.js';
 import { dataPlaneSettings, listenSettings, tlsSettings } from './config.js';
@@ -67,18 +68,25 @@ async function startUsage(
   return usage;
 }
 
+/** Opens what tells of single requests: access log and spans. @returns what closes them */
+async function openRecords(
+  core: Core,
+  settings: GatewaySettings,
+  logger: Logger,
+): Promise<() => Promise<unknown>> {
+  const { SLUICE_GATEWAY_ACCESS_LOG: file, SLUICE_GATEWAY_ACCESS_LOG_SHARE: share } = settings;
+  const accessLog = openAccessLog(file, share, core.random, logger);
+  core.accessLog = accessLog?.log;
+  core.spans = await openSpans(settings, 'gateway', settings.SLUICE_GATEWAY_NAME, logger);
+  return () => Promise.all([accessLog?.close(), core.spans?.close()]);
+}
+
 /** Starts a gateway. It listens at once and serves as soon as it has a snapshot. */
 export async function startGateway(settings: GatewaySettings, logger: Logger): Promise<Gateway> {
   const { SLUICE_GATEWAY_LEAVE_GRACE_MS: leaveGraceMs } = settings;
   const tls = await openTls(settings, logger);
   const core = new Core(dataPlaneSettings(settings, await readNodeTls(settings)), logger);
-  const accessLog = openAccessLog(
-    settings.SLUICE_GATEWAY_ACCESS_LOG,
-    settings.SLUICE_GATEWAY_ACCESS_LOG_SHARE,
-    core.random,
-    logger,
-  );
-  core.accessLog = accessLog?.log;
+  const closeRecords = await openRecords(core, settings, logger);
   const files = await openFiles(settings.SLUICE_GATEWAY_DATA_DIR, logger);
   const registry = createClient({ baseUrl: settings.SLUICE_REGISTRY_URL, token: () => core.credential });
   const usage = await startUsage(core, registry, files, settings, logger);
@@ -105,7 +113,7 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
       tls?.close();
       await server.drain();
       await Promise.all([leases.close(), usage.close(), reports.close()]);
-      await Promise.all([link.close(), admin.close(), accessLog?.close()]);
+      await Promise.all([link.close(), admin.close(), closeRecords()]);
     },
   };
 }

@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { z } from 'zod';
 import { Name } from '#contracts/common';
 import type { CodecLimits } from '#inference/limits';
+import type { TracingSettings } from '#platform/open-spans';
 import { ConfigError, commonSettings, loadEnv, portSetting, secretSetting } from '#platform/env';
 import type { FrontTlsFiles } from './serving/front-tls.js';
 
@@ -96,6 +97,7 @@ export interface NodeConfig {
   readonly drainGraceMs: number;
   /** How long a node told to end still takes callers, at most. */
   readonly leaveGraceMs: number;
+  readonly tracing: TracingSettings;
   readonly logLevel: z.output<typeof NodeSettings>['SLUICE_LOG_LEVEL'];
 }
 
@@ -113,6 +115,7 @@ export function loadConfig(source?: NodeJS.ProcessEnv): NodeConfig {
   const env = loadEnv(NodeSettings, source);
   return {
     registryUrl: env.SLUICE_REGISTRY_URL,
+    tracing: env,
     joinToken: env.SLUICE_NODE_JOIN_TOKEN,
     name: env.SLUICE_NODE_NAME ?? `${hostname()}-${env.SLUICE_NODE_PORT}`,
     host: env.SLUICE_NODE_HOST,

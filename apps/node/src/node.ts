@@ -10,6 +10,8 @@ import type { NodeLease } from '#contracts/nodes';
 import { messageOf } from '#platform/errors';
 import { programVersion } from '#platform/program';
 import type { Logger } from '#platform/logger';
+import { openSpans } from '#platform/open-spans';
+import type { SpanSink } from '#platform/spans';
 import type { TokenRules } from '#platform/tokens';
 import { ArtifactCache } from './agent/artifact-cache.js';
 import { artifactSource } from './agent/artifact-source.js';
@@ -48,7 +50,8 @@ function rulesOf(lease: NodeLease): TokenRules {
 }
 
 export async function startNode(config: NodeConfig, logger: Logger): Promise<Node> {
-  const running = new RunningNode(config, logger);
+  const spans = await openSpans(config.tracing, 'node', config.name, logger);
+  const running = new RunningNode(config, logger, spans);
   await running.start();
   return running;
 }
@@ -69,6 +72,7 @@ class RunningNode implements Node {
   constructor(
     private readonly config: NodeConfig,
     private readonly logger: Logger,
+    private readonly spans: SpanSink | undefined,
   ) {
     this.registered = new Promise((resolve) => (this.markRegistered = resolve));
     this.replicas = this.createReplicas();
@@ -104,7 +108,7 @@ class RunningNode implements Node {
     await this.membership?.stop(
       this.nodeId === '' ? undefined : { report, nodeId: this.nodeId, timeoutMs: farewellMs },
     );
-    await removeFolder(this.versionsFolder);
+    await Promise.all([removeFolder(this.versionsFolder), this.spans?.close()]);
   }
 
   get inFlight(): number {
@@ -181,6 +185,7 @@ class RunningNode implements Node {
       programVersion,
       logger: this.logger,
       tls: this.config.tls && readFrontTls(this.config.tls),
+      spans: this.spans,
     });
   }
 

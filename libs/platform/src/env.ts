@@ -39,4 +39,6 @@ export const secretSetting = z.string().min(16, 'must have at least 16 character
 /** Settings that every program has. */
 export const commonSettings = {
   SLUICE_LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
+  OTEL_TRACES_SAMPLER_ARG: z.coerce.number().min(0).max(1).default(0.01),
 };

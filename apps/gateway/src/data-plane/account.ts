@@ -1,4 +1,5 @@
 /** What happened, counted and, if the sample falls on it, logged. Called once for each exchange, when its response is over or its caller is gone. */
+import type { SpanSink } from '#platform/spans';
 import { noCosts } from '#quota/cell';
 import { costsOf, settle } from './admit.js';
 import { sizeOf } from './body.js';
@@ -6,6 +7,7 @@ import type { Exchange } from './exchange.js';
 import { isServerFault } from './outcome-code.js';
 import type { OutcomeCode } from './outcome-code.js';
 import { isPrediction } from './routes.js';
+import { spanOf } from './span.js';
 import type { AccessLog } from './access-log.js';
 import type { TrafficCounters } from './traffic-counters.js';
 import type { UsageMeter } from './usage-meter.js';
@@ -14,11 +16,17 @@ import type { UsageMeter } from './usage-meter.js';
 const isFree = (exchange: Exchange, outcome: OutcomeCode): boolean =>
   exchange.sentMs === 0 || (isServerFault(outcome) && outcome !== 'DEADLINE_EXCEEDED');
 
+/** Who wants to know. */
+interface Books {
+  readonly counters: TrafficCounters;
+  readonly usage: UsageMeter;
+  readonly accessLog: AccessLog | undefined;
+  readonly spans: SpanSink | undefined;
+}
+
 export function account(
   exchange: Exchange,
-  counters: TrafficCounters,
-  usage: UsageMeter,
-  accessLog: AccessLog | undefined,
+  { counters, usage, accessLog, spans }: Books,
   endedMs: number,
 ): void {
   const left = exchange.outcome === 'OK' && !exchange.res.writableFinished;
@@ -53,4 +61,5 @@ export function account(
   }
   settle(exchange, isFree(exchange, outcome) ? noCosts : costsOf(exchange, endedMs));
   accessLog?.note(exchange, outcome, endedMs);
+  if (spans && exchange.trace.isSampled) spans.write(spanOf(exchange, outcome, endedMs));
 }

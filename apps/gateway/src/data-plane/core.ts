@@ -9,6 +9,7 @@ import { runAtOnce } from '#platform/time-slices';
 import type { Steps } from '#platform/time-slices';
 import { RetryBudget } from '#routing/retry-budget';
 import type { Logger } from '#platform/logger';
+import type { SpanSink } from '#platform/spans';
 import type { AccessLog } from './access-log.js';
 import { ApiTokens } from './api-tokens.js';
 import { Authenticator, sameKeySet } from './authenticate.js';
@@ -46,6 +47,7 @@ export class Core {
   /** Ids of API tokens that were used since it was last told. */
   readonly usedApiTokens = new Set<string>();
   accessLog: AccessLog | undefined;
+  spans: SpanSink | undefined;
   inFlight = 0;
   readonly counters = new TrafficCounters();
   readonly usage = new UsageMeter();

@@ -1,7 +1,6 @@
 /** One request on its way through the stages: what each stage found for the next. */
 import { randomUUID } from 'node:crypto';
 import { sluiceHeaders } from '#contracts/oip';
-import { beginTrace } from '#platform/trace-context';
 import type { Trace } from '#platform/trace-context';
 import { noCosts } from '#quota/cell';
 import type { Cell, Costs } from '#quota/cell';
@@ -14,6 +13,7 @@ import type { TableEndpoint, TableVersion } from './routing-table.js';
 import type { Replica } from './upstreams.js';
 
 const saneRequestId = /^[\w.:@/+=-]{1,128}$/;
+const noTrace: Trace = { traceId: '', spanId: '', parentId: undefined, isSampled: false };
 const noCells: readonly Cell[] = [];
 
 /** The caller's request id when it is a sane one, else a new one. Not a UUIDv7: Node keeps randomness in stock for these only. */
@@ -24,7 +24,8 @@ export function requestIdOf({ headers }: Pick<CallerRequest, 'headers'>): string
 
 export class Exchange {
   readonly requestId: string;
-  readonly trace: Trace;
+  /** Set when the exchange begins to be tracked. */
+  trace: Trace = noTrace;
   /** On the monotonic clock. */
   readonly arrivedMs = performance.now();
   identity: Identity | undefined;
@@ -61,6 +62,5 @@ export class Exchange {
     readonly route: InferenceRoute,
   ) {
     this.requestId = requestIdOf(req);
-    this.trace = beginTrace(req.headers['traceparent'], false);
   }
 }

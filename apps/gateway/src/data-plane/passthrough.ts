@@ -11,7 +11,9 @@ import { createProxyServer } from 'http-proxy';
 import { errorTable } from '#contracts/errors';
 import { sluiceHeaders } from '#contracts/oip';
 import { SluiceError, toProblem } from '#platform/errors';
+import type { FinishedSpan, SpanSink } from '#platform/spans';
 import { beginTrace, saneTracestate, traceparentOf } from '#platform/trace-context';
+import type { Trace } from '#platform/trace-context';
 import type { Core } from './core.js';
 import { isCorsField } from './cors.js';
 import type { Cors } from './cors.js';
@@ -36,7 +38,7 @@ export interface Passthrough {
 }
 
 /** Rewrites the request's headers for the hop to the registry. */
-function prepare(req: IncomingMessage, trusted: BlockList): void {
+function prepare(req: IncomingMessage, trusted: BlockList, spans?: SpanSink): Trace {
   const { headers, socket } = req;
   const requestId = requestIdOf(req);
   const isChunked = headers['transfer-encoding'] !== undefined;
@@ -48,9 +50,33 @@ function prepare(req: IncomingMessage, trusted: BlockList): void {
   if (isChunked) headers['transfer-encoding'] = 'chunked';
   setForwarded(headers, socket, trusted);
   headers[sluiceHeaders.requestId] = requestId;
-  const trace = beginTrace(headers['traceparent'], false);
+  const trace = beginTrace(headers['traceparent'], spans?.chooses() ?? false);
   headers['traceparent'] = traceparentOf(trace);
   if (saneTracestate(headers['tracestate'], trace) === undefined) delete headers['tracestate'];
+  return trace;
+}
+
+/** No paths: they hold names, and would be too many. */
+function spanOf(
+  trace: Trace,
+  startMs: number,
+  { method, headers }: IncomingMessage,
+  res: ServerResponse,
+): FinishedSpan {
+  const { statusCode } = res;
+  return {
+    name: `pass through ${method}`,
+    kind: 'server',
+    trace,
+    startMs,
+    endMs: performance.now(),
+    error: statusCode >= 500 ? String(statusCode) : undefined,
+    attributes: {
+      'http.request.method': method,
+      'http.response.status_code': statusCode,
+      'sluice.request_id': String(headers[sluiceHeaders.requestId]),
+    },
+  };
 }
 
 /** The registry's header fields without those of the connection; flat, order and repetition kept. */
@@ -123,12 +149,15 @@ class RegistryProxy implements Passthrough {
   }
 
   handle(req: IncomingMessage, res: ServerResponse): void {
-    prepare(req, this.trusted);
+    const startMs = performance.now();
+    const { spans } = this.core;
+    const trace = prepare(req, this.trusted, spans);
     this.core.counters.passedThrough += 1;
     this.core.inFlight += 1;
     res.once('close', () => {
       this.core.inFlight -= 1;
       readAway(req);
+      if (spans && trace.isSampled) spans.write(spanOf(trace, startMs, req, res));
     });
     // A body cannot be sent twice: it travels on a connection of its own, which is neither stale nor used again behind it.
     this.send(req, res, hasBody(req) || !idempotent.has(req.method ?? '') ? false : this.agent);

@@ -1,4 +1,5 @@
 /** The stages in order: authenticate, authorize, resolve, admit, forward (which picks), account. With warm caches nothing is awaited. */
+import { beginTrace } from '#platform/trace-context';
 import { isRefusal, refusal } from './errors.js';
 import type { Refusal } from './errors.js';
 import { account } from './account.js';
@@ -22,11 +23,12 @@ export const notReady = refusal('NOT_READY', 'This gateway has no routing table 
 /** Begins the life of an exchange: counts it in, and out when its response is over. */
 export function track(core: Core, exchange: Exchange): void {
   core.inFlight += 1;
+  exchange.trace = beginTrace(exchange.req.headers['traceparent'], core.spans?.chooses() ?? false);
   exchange.res.once('close', () => {
     core.inFlight -= 1;
     exchange.onClosed?.();
     exchange.req.readAway();
-    account(exchange, core.counters, core.usage, core.accessLog, performance.now());
+    account(exchange, core, performance.now());
   });
 }
 

@@ -1,6 +1,7 @@
 /** What every route of the front may use. */
 import type { ServerMetadata } from '#contracts/oip';
 import type { Logger } from '#platform/logger';
+import type { SpanSink } from '#platform/spans';
 import type { ModelTable } from './model-table.js';
 import type { Statistics } from './statistics.js';
 
@@ -19,4 +20,5 @@ export interface FrontContext {
   readonly limits: FrontLimits;
   readonly server: ServerMetadata;
   readonly logger: Logger;
+  readonly spans: SpanSink | undefined;
 }

@@ -12,6 +12,7 @@ import type { ErrorCode } from '#contracts/errors';
 import { nodeExtensions } from '#contracts/oip';
 import { SluiceError } from '#platform/errors';
 import type { Logger } from '#platform/logger';
+import type { SpanSink } from '#platform/spans';
 import { sendError, sendJson } from './answers.js';
 import type { FrontContext, FrontLimits } from './front-context.js';
 import type { GatewayAuth } from './gateway-auth.js';
@@ -37,8 +38,12 @@ export interface FrontOptions {
   readonly serverName: string;
   readonly programVersion: string;
   readonly logger: Logger;
+<<<<<<< HEAD
   /** Undefined: plain HTTP. */
   readonly tls: TlsOptions | undefined;
+=======
+  readonly spans: SpanSink | undefined;
+>>>>>>> e954a11 (Spans of gateway, node and registry go to a collector by OTLP when one is set)
 }
 
 /** Above the gateway's idle time, so that the gateway closes idle connections and not we under its hands. */

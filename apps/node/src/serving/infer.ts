@@ -16,6 +16,7 @@ import { late } from './outcome.js';
 import type { Failure, Outcome } from './outcome.js';
 import { refuse, refuseLate } from './refuse.js';
 import { namesOf, requestIdOf } from './request-names.js';
+import { noteSpan } from './span.js';
 
 /** A request that has been found fit to be read. */
 interface Call {
@@ -144,7 +145,12 @@ function submit(call: Call, body: readonly Buffer[], bytes: number): void {
     isSettled = true;
     statistics.add(outcome, (performance.now() - startMs) * 1_000, Date.now());
     if (outcome.kind === 'failure') noteFailure(call, outcome);
+<<<<<<< HEAD
     sendOutcome(res, outcome, req.headers['accept-encoding'], version.pool.inFlight);
+=======
+    if (context.spans) noteSpan(context.spans, req, version, startMs, outcome);
+    sendOutcome(res, outcome, req.headers['accept-encoding']);
+>>>>>>> e954a11 (Spans of gateway, node and registry go to a collector by OTLP when one is set)
   };
   const timeoutMs = call.timeoutMs - (performance.now() - startMs);
   if (timeoutMs <= 0) {
