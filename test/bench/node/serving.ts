@@ -6,6 +6,7 @@ import { atLeast, atMost, table } from '../report.js';
 import { binaryBody, jsonBody } from '../tensors.js';
 import type { BenchBody } from '../tensors.js';
 import type { BenchModel } from './models.js';
+import type { Part } from './part.js';
 import type { Server, Stage } from './stage.js';
 import type { Times } from './times.js';
 import { byTurns, medianRatio, medians, totalCpuUs } from './windows.js';
@@ -137,7 +138,7 @@ const header = (load: string): string[] => [
 ];
 
 /** The ratios that have targets: the node beside the faster of its peers, at the largest concurrency measured. */
-function ratios(rows: readonly Row[], model: BenchModel, form: string): string[] {
+function targetsOf(rows: readonly Row[], model: BenchModel, form: string): Part['targets'] {
   const last = rows.filter((row) => row.model === model && row.form === form).at(-1)?.load;
   const [node, ...peers] = rows.filter(
     (row) => row.model === model && row.form === form && row.load === last,
@@ -148,21 +149,15 @@ function ratios(rows: readonly Row[], model: BenchModel, form: string): string[]
   );
   const throughput = medianRatio(node.windows, best.windows, perSecondOf);
   const cpu = medianRatio(node.windows, best.windows, totalCpuUs);
+  const what = `${model.name}, ${form}, ${last} connections, beside the ${best.server}`;
   return [
-    model.name,
-    form,
-    String(last),
-    atLeast(throughput, model.isTiny ? tinyThroughput : ownThroughput),
-    model.isTiny ? atMost(cpu, tinyCpu) : `${cpu.toFixed(2)}×`,
+    [`predictions/s: ${what}`, atLeast(throughput, model.isTiny ? tinyThroughput : ownThroughput)],
+    [`CPU per request: ${what}`, model.isTiny ? atMost(cpu, tinyCpu) : `${cpu.toFixed(2)}×`],
   ];
 }
 
 /** Markdown of this part. */
-export async function servingPart(
-  stage: Stage,
-  models: readonly BenchModel[],
-  times: Times,
-): Promise<string> {
+export async function servingPart(stage: Stage, models: readonly BenchModel[], times: Times): Promise<Part> {
   const closed: Row[] = [];
   const open: Row[] = [];
   for (const model of models) {
@@ -172,13 +167,15 @@ export async function servingPart(
     open.push(...(await openRows(model, all, rows, times)));
     for (const { server } of all) await server.stop();
   }
-  const targets = models.flatMap((model) => [ratios(closed, model, 'JSON'), ratios(closed, model, 'binary')]);
-  return [
-    '### The node beside its peer',
-    table(['model', 'body', 'concurrency', 'predictions/s', 'CPU per request'], targets),
+  const targets = models.flatMap((model) => [
+    ...targetsOf(closed, model, 'JSON'),
+    ...targetsOf(closed, model, 'binary'),
+  ]);
+  const text = [
     '### Closed loop',
     table(header('concurrency'), closed.map(line)),
     '### Open loop: Poisson arrivals, latency from the intended moment',
     table(header('load'), open.map(line)),
   ].join('\n\n');
+  return { text, targets };
 }

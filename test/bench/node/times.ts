@@ -13,12 +13,12 @@ export interface Times {
 }
 
 export const fullTimes: Times = {
-  windowMs: 800,
+  windowMs: 700,
   rounds: 3,
-  batcherRounds: 5,
-  openMs: 1_500,
+  batcherRounds: 4,
+  openMs: 1_200,
   openRounds: 2,
-  healthMs: 5_000,
+  healthMs: 4_000,
   codecRuns: 60,
   concurrencies: [1, 8, 64],
 };

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { Signature } from '#contracts/tensors';
 import type { Tensor } from '#inference/tensor';
+import { failureOf } from './failure-of.js';
 import { decodeResultHead, decodeTimeout, fromRunner } from './messages.js';
-import { RequestQueue, failureOf } from './request-queue.js';
+import { RequestQueue } from './request-queue.js';
 
 const signature: Signature = {
   inputs: [{ name: 'x', datatype: 'FP32', shape: [-1] }],

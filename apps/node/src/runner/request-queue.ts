@@ -10,14 +10,13 @@ import type { Candidate } from '#inference/batching/gather';
 import { groupKey, rowsOf } from '#inference/batching/rows';
 import { createDecoder } from '#inference/codec';
 import type { Decode, DecodedRequest, ModelLabel } from '#inference/codec';
-import { TensorError } from '#inference/errors';
 import type { CodecLimits } from '#inference/limits';
 import type { Batching, Signature } from '#contracts/tensors';
 import type { Tensor } from '#inference/tensor';
 import { execute } from './execute.js';
+import { failureOf, tooLate } from './failure-of.js';
 import { encodeMessage, encodeResultHead, encodeTimeout, fromRunner } from './messages.js';
 import type { FailureMessage, InferHead } from './messages.js';
-import { cleanReason } from './reason.js';
 import { timed } from './timed.js';
 
 export interface Model {
@@ -79,8 +78,10 @@ const smoothing = 0.2;
 const nothing = Buffer.alloc(0);
 
 export class RequestQueue {
-  private readonly arrived = new Map<number, Arrived>();
-  private readonly waiting = new Map<number, Waiting>();
+  // Lists, not maps by id: an outgrown table of a map would keep its dead requests alive until a full collection.
+  private arrived: Arrived[] = [];
+  /** In the order of arrival. */
+  private waiting: Waiting[] = [];
   private readonly costs: CostTables;
   private readonly decode: Decode;
   private pumping = false;
@@ -101,7 +102,7 @@ export class RequestQueue {
   }
 
   add(id: number, body: Buffer, head: InferHead): void {
-    this.arrived.set(id, { id, body, head, arrivedMs: head.submittedMs });
+    this.arrived.push({ id, body, head, arrivedMs: head.submittedMs });
     this.wake();
     if (this.pumping) return;
     this.pumping = true;
@@ -111,20 +112,24 @@ export class RequestQueue {
 
   /** Skips the request unless it has begun, in which case its answer comes as usual. */
   cancel(id: number): void {
-    if (this.arrived.delete(id) || this.waiting.delete(id)) this.sink.send(id, fromRunner.skipped, nothing);
+    const inside = this.arrived.length + this.waiting.length;
+    this.arrived = this.arrived.filter((one) => one.id !== id);
+    this.waiting = this.waiting.filter((one) => one.id !== id);
+    if (this.arrived.length + this.waiting.length < inside) this.sink.send(id, fromRunner.skipped, nothing);
   }
 
   private async pump(): Promise<void> {
-    while (this.arrived.size > 0 || this.waiting.size > 0) {
+    while (this.arrived.length > 0 || this.waiting.length > 0) {
       const ahead = this.rowsOfKinds();
-      for (const request of this.arrived.values()) this.admit(request, ahead);
-      this.arrived.clear();
+      const { arrived } = this;
+      this.arrived = [];
+      for (const request of arrived) this.admit(request, ahead);
       const start = this.nowMs();
       const turn = this.takeTurn(start);
       if (turn.length > 0) {
         await Promise.all(turn.map((members) => this.serve(members)));
         this.learn(turn, this.nowMs() - start);
-      } else if (this.waiting.size > 0) await this.company(start);
+      } else if (this.waiting.length > 0) await this.company(start);
       this.sink.flush();
     }
     this.pumping = false;
@@ -150,13 +155,13 @@ export class RequestQueue {
       const now = this.nowMs();
       const rowsAhead = ahead.get(costs) ?? 0;
       ahead.set(costs, rowsAhead + rows);
-      if (this.waiting.size > 0 && now + this.backlogMs(ahead) > deadlineMs) {
+      if (this.waiting.length > 0 && now + this.backlogMs(ahead) > deadlineMs) {
         ahead.set(costs, rowsAhead);
         return this.fail(id, tooLate);
       }
       const inputUs = (now - start) * 1_000;
       const { priority } = request;
-      this.waiting.set(id, {
+      this.waiting.push({
         id,
         request,
         key,
@@ -182,13 +187,13 @@ export class RequestQueue {
   /** How many rows of each kind wait. */
   private rowsOfKinds(): Map<CostTable, number> {
     const kinds = new Map<CostTable, number>();
-    for (const { costs, rows } of this.waiting.values()) kinds.set(costs, (kinds.get(costs) ?? 0) + rows);
+    for (const { costs, rows } of this.waiting) kinds.set(costs, (kinds.get(costs) ?? 0) + rows);
     return kinds;
   }
 
   /** Predicted time until all these rows, the newest request's among them, would be done. */
   private backlogMs(rowsOfKinds: ReadonlyMap<CostTable, number>): number {
-    if (!this.options.batching.enabled) return (this.waiting.size + 1) * this.executionMs;
+    if (!this.options.batching.enabled) return (this.waiting.length + 1) * this.executionMs;
     let ms = 0;
     for (const [kind, total] of rowsOfKinds) {
       const limit = this.limit(kind);
@@ -205,14 +210,11 @@ export class RequestQueue {
 
   /** The executions of one turn: as many as its time allows, at least one. */
   private takeTurn(nowMs: number): Waiting[][] {
-    for (const { id, deadlineMs } of this.waiting.values())
-      if (deadlineMs < nowMs) {
-        this.waiting.delete(id);
-        this.sink.send(id, fromRunner.skipped, nothing);
-      }
+    this.skipLate(nowMs);
     const most = Math.min(maxPerTurn, Math.max(1, Math.floor(turnBudgetMs / this.executionMs)));
     const turn: Waiting[][] = [];
-    let ordered = inOrder(this.waiting.values());
+    const begun = new Set<Waiting>();
+    let ordered = inOrder(this.waiting);
     while (turn.length < most && ordered.length > 0) {
       const members = this.take(ordered);
       const [first] = members;
@@ -220,10 +222,18 @@ export class RequestQueue {
       const taken = new Set(members);
       ordered = ordered.filter((one) => !taken.has(one));
       if (this.isWorthWaiting(first, members, nowMs)) continue;
-      for (const { id } of members) this.waiting.delete(id);
+      for (const member of members) begun.add(member);
       turn.push(members);
     }
+    this.waiting = this.waiting.filter((one) => !begun.has(one));
     return turn;
+  }
+
+  private skipLate(nowMs: number): void {
+    const isLate = ({ deadlineMs }: Waiting): boolean => deadlineMs < nowMs;
+    if (!this.waiting.some(isLate)) return;
+    for (const { id } of this.waiting.filter(isLate)) this.sink.send(id, fromRunner.skipped, nothing);
+    this.waiting = this.waiting.filter((one) => !isLate(one));
   }
 
   /** A batch of a measured size where the queue has enough, so that the table goes on learning. */
@@ -245,7 +255,7 @@ export class RequestQueue {
   /** Waits for more requests, as long as the config allows the oldest to be delayed. */
   private company(nowMs: number): Promise<void> {
     let oldestMs = nowMs;
-    for (const { arrivedMs } of this.waiting.values()) oldestMs = Math.min(oldestMs, arrivedMs);
+    for (const { arrivedMs } of this.waiting) oldestMs = Math.min(oldestMs, arrivedMs);
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, oldestMs + this.options.maxQueueDelayMs - nowMs);
       this.wake = () => {
@@ -312,17 +322,3 @@ export class RequestQueue {
 }
 
 const rowsIn = (members: readonly Candidate[]): number => members.reduce((sum, { rows }) => sum + rows, 0);
-
-const tooLate: FailureMessage = {
-  code: 'OVERLOADED',
-  message: 'The requests that wait already would make this one miss its deadline. Try again later.',
-};
-
-/** What ONNX Runtime says when a tensor does not fit the model in a way that the signature does not show. */
-const misfit = /Got invalid dimensions for input|Invalid rank for input|Unexpected input data type/;
-
-export function failureOf(error: unknown): FailureMessage {
-  if (error instanceof TensorError) return { code: error.code, message: error.message };
-  const message = cleanReason(error);
-  return { code: misfit.test(message) ? 'INVALID_TENSOR' : 'RUNNER_FAILED', message };
-}

@@ -69,7 +69,9 @@ describe('the jobs inside a runner', () => {
         timeoutMs,
         settle: (outcome) => outcomes.set(id, outcome),
       };
-      return jobs.add(id, job);
+      const ticket = jobs.add(job);
+      expect(ticket.id).toBe(id);
+      return ticket;
     };
     return { jobs, add, left, onStuck, outcomes };
   }

@@ -5,6 +5,7 @@
  */
 import { crashed, late, unbegun } from './outcome.js';
 import type { Job, Outcome, Ticket } from './outcome.js';
+import { Slots } from './slots.js';
 
 export interface PendingOptions {
   readonly hardLimitMs: number;
@@ -41,7 +42,7 @@ export function stuckAtMs(
 const maxNamed = 20;
 
 export class PendingJobs {
-  private readonly jobs = new Map<number, PendingJob>();
+  private readonly jobs = new Slots<PendingJob>();
   /** When the runner last spoke, or was given its first job after having none. */
   private heardMs = 0;
   private left = 0;
@@ -62,15 +63,17 @@ export class PendingJobs {
 
   /** The requests inside, by name; the first of them when they are many. */
   get requestIds(): string[] {
-    return [...this.jobs.values()].slice(0, maxNamed).map(({ requestId }) => requestId);
+    return this.jobs
+      .all()
+      .slice(0, maxNamed)
+      .map(({ requestId }) => requestId);
   }
 
-  add(id: number, job: Job): Ticket {
+  /** Gives the job a number until it is settled. */
+  add(job: Job): Ticket & { readonly id: number } {
     const nowMs = this.options.nowMs();
     if (this.jobs.size === 0) this.heardMs = nowMs;
-    const entry = new PendingJob(job, nowMs, () => this.leave(id));
-    this.jobs.set(id, entry);
-    return entry;
+    return this.jobs.add((id) => new PendingJob(id, job, nowMs, () => this.leave(id)));
   }
 
   /** The job has only so long from its submission, as its body says. */
@@ -79,9 +82,8 @@ export class PendingJobs {
   }
 
   settle(id: number, outcome: Outcome): void {
-    const entry = this.jobs.get(id);
+    const entry = this.jobs.take(id);
     if (!entry) return;
-    this.jobs.delete(id);
     if (!entry.isWaitedFor) this.left -= 1;
     entry.settle(outcome);
     if (this.jobs.size > 0) return;
@@ -104,7 +106,8 @@ export class PendingJobs {
   settleAll(): void {
     clearTimeout(this.watch);
     const begunMs = this.heardMs + this.options.slackMs;
-    for (const [id, { submittedMs }] of this.jobs) this.settle(id, submittedMs > begunMs ? unbegun : crashed);
+    for (const { id, submittedMs } of this.jobs.all())
+      this.settle(id, submittedMs > begunMs ? unbegun : crashed);
   }
 
   private leave(id: number): void {
@@ -130,7 +133,7 @@ export class PendingJobs {
   }
 
   private stuckAt(): number {
-    return stuckAtMs(this.jobs.values(), this.heardMs, this.options);
+    return stuckAtMs(this.jobs.all(), this.heardMs, this.options);
   }
 }
 
@@ -143,6 +146,7 @@ class PendingJob implements Ticket, Inside {
 
   // Keeps no hold of the body: it may be large, and the runner has it.
   constructor(
+    readonly id: number,
     job: Job,
     readonly submittedMs: number,
     private readonly leave: () => void,

@@ -78,7 +78,6 @@ export class RunnerProcess {
   private readonly writer: FrameWriter;
   private readonly pending: PendingJobs;
   private readonly serviceTime = new ServiceTime();
-  private nextId = 1;
   private killReason: string | undefined;
   private hasEnded = false;
   private hasOpened = false;
@@ -177,12 +176,10 @@ export class RunnerProcess {
   }
 
   submit(job: Job): Ticket {
-    const id = this.nextId;
-    this.nextId = id === 0xffff_ffff ? 1 : id + 1;
-    const ticket = this.pending.add(id, job);
+    const ticket = this.pending.add(job);
     const { timeoutMs, protocol, headerLength } = job;
     const head = encodeInferHead({ submittedMs: machineMs(), timeoutMs, protocol, headerLength });
-    this.writer.send(id, toRunner.infer, head, ...job.body);
+    this.writer.send(ticket.id, toRunner.infer, head, ...job.body);
     return ticket;
   }
 
