@@ -34,9 +34,15 @@ const problemOf = async (answer: Response) => {
 };
 
 describe('every route of the table', () => {
-  it('is open only if it is health, JWKS or token', () => {
+  it('is open only if it is health, JWKS or a way to sign in', () => {
     const open = specs.filter((spec) => spec.access === 'open').map((spec) => spec.path);
-    expect(open).toEqual(['/health/live', '/health/ready', '/oauth/token', '/.well-known/jwks.json']);
+    expect(open).toEqual([
+      '/health/live',
+      '/health/ready',
+      '/oauth/token',
+      '/.well-known/jwks.json',
+      '/api/v1/sessions',
+    ]);
   });
 
   it.each(closed)('%s refuses a caller without a token', async (_, spec) => {
@@ -74,7 +80,7 @@ describe('every route of the table', () => {
 });
 
 describe('an address outside the table', () => {
-  it.each(['/', '/nothing', '/api/v1', '/api/v1/modelz', '/api/v1/models/a/b/c', '/health', '/admin'])(
+  it.each(['/', '/nothing', '/api/v1', '/api/v1/modelz', '/api/v1/models/a/b/c', '/healthy', '/admin'])(
     '%s needs a token first, and is then nothing',
     async (path) => {
       expect((await registry.send('GET', path)).status).toBe(401);
