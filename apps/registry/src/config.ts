@@ -19,6 +19,11 @@ export const RegistrySettings = DatabaseSettings.extend({
   SLUICE_REGISTRY_PORT: portSetting.default(8081),
   SLUICE_DATABASE_CONNECTIONS: z.coerce.number().int().min(2).max(500).default(10),
   SLUICE_ARTIFACTS_DIR: z.string().min(1).default('./data/artifacts'),
+  SLUICE_S3_BUCKET: z.string().min(3).max(63).optional(),
+  SLUICE_S3_ENDPOINT: z.url({ protocol: /^https?$/ }).optional(),
+  SLUICE_S3_REGION: z.string().min(1).default('us-east-1'),
+  SLUICE_S3_ACCESS_KEY_ID: z.string().min(1).optional(),
+  SLUICE_S3_SECRET_ACCESS_KEY: z.string().min(1).optional(),
   SLUICE_MAX_UPLOAD_BYTES: z.coerce
     .number()
     .int()
