@@ -58,11 +58,8 @@ beforeAll(async () => {
     serverName: 'sluice',
     programVersion: '1',
     logger: createLogger('node', 'silent'),
-<<<<<<< HEAD
     tls: undefined,
-=======
     spans: undefined,
->>>>>>> e954a11 (Spans of gateway, node and registry go to a collector by OTLP when one is set)
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

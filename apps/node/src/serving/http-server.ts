@@ -38,12 +38,9 @@ export interface FrontOptions {
   readonly serverName: string;
   readonly programVersion: string;
   readonly logger: Logger;
-<<<<<<< HEAD
   /** Undefined: plain HTTP. */
   readonly tls: TlsOptions | undefined;
-=======
   readonly spans: SpanSink | undefined;
->>>>>>> e954a11 (Spans of gateway, node and registry go to a collector by OTLP when one is set)
 }
 
 /** Above the gateway's idle time, so that the gateway closes idle connections and not we under its hands. */

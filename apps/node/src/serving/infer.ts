@@ -145,12 +145,8 @@ function submit(call: Call, body: readonly Buffer[], bytes: number): void {
     isSettled = true;
     statistics.add(outcome, (performance.now() - startMs) * 1_000, Date.now());
     if (outcome.kind === 'failure') noteFailure(call, outcome);
-<<<<<<< HEAD
-    sendOutcome(res, outcome, req.headers['accept-encoding'], version.pool.inFlight);
-=======
     if (context.spans) noteSpan(context.spans, req, version, startMs, outcome);
-    sendOutcome(res, outcome, req.headers['accept-encoding']);
->>>>>>> e954a11 (Spans of gateway, node and registry go to a collector by OTLP when one is set)
+    sendOutcome(res, outcome, req.headers['accept-encoding'], version.pool.inFlight);
   };
   const timeoutMs = call.timeoutMs - (performance.now() - startMs);
   if (timeoutMs <= 0) {
