@@ -7,7 +7,9 @@ import { uploadVersion } from '#client/upload';
 import { packageRoot } from '#platform/program';
 import * as ort from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { startPlatform } from '../support/platform.js';
+import { irisFile, irisRequest } from '../support/iris.js';
+import { startOipServer } from '../support/oip-server.js';
+import { eventually, startPlatform } from '../support/platform.js';
 import type { Caller, Platform } from '../support/platform.js';
 
 interface Input {
@@ -144,5 +146,53 @@ describe('a model from elsewhere', () => {
       if (!(directState?.data instanceof Float32Array)) throw new Error('stateN is not FP32');
       direct = { ...direct, data: [...directState.data] };
     }
+  });
+});
+
+describe('a server of others', () => {
+  it('takes its part of the split with a version of its own, and gives the same answers for the same model', async () => {
+    const server = await startOipServer({ file: irisFile(2), model: 'flowers', version: '7' });
+    try {
+      const { version } = await platform.admin.externalNodes.createVersion({
+        params: { model: 'iris' },
+        body: { description: 'served elsewhere' },
+      });
+      await platform.admin.externalNodes.put({
+        params: { node: 'elsewhere' },
+        body: {
+          address: server.url,
+          serves: [{ model: 'iris', version, served_model: 'flowers', served_version: '7' }],
+        },
+      });
+      const { revision } = await platform.admin.endpoints.read({ params: { endpoint: 'iris' } });
+      await platform.admin.endpoints.setTraffic({
+        params: { endpoint: 'iris' },
+        headers: { 'if-match': `"${revision}"` },
+        body: {
+          split: [
+            { version: 2, weight: 1 },
+            { version, weight: 1 },
+          ],
+          shadow: { version: 1, share: 0.5 },
+        },
+      });
+      const answers = new Map<string | null, unknown>();
+      await eventually(async () => {
+        const response = await caller.infer('iris', irisRequest);
+        expect(response.status).toBe(200);
+        const { outputs } = (await response.json()) as { outputs: { name: string; data: number[] }[] };
+        const { data = [] } = outputs.find(({ name }) => name === 'probabilities') ?? {};
+        answers.set(response.headers.get('x-sluice-version'), data.map(Math.fround));
+        return answers.size === 2 || undefined;
+      }, 'both versions have answered');
+      expect(answers.get(String(version))).toEqual(answers.get('2'));
+    } finally {
+      await server.kill();
+    }
+    await eventually(
+      async () =>
+        (await caller.infer('iris', irisRequest)).headers.get('x-sluice-version') === '2' || undefined,
+      'the other version takes all of the traffic',
+    );
   });
 });

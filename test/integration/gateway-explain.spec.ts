@@ -43,6 +43,9 @@ beforeEach(async () => {
           { version: 3, weight: 4 },
         ],
         sticky: { by: 'claim', name: 'user' },
+        shadow: { version: 2, share: 0.1 },
+        hedge: true,
+        max_body_bytes: 1_000,
       },
       quotas: [
         { name: 'for-all', limit: 10 },
@@ -85,7 +88,12 @@ describe('explain', () => {
       rule: 1,
       version: 2,
       gated: ['next', 3],
-      replicas: [{ node_id: two.id, address: two.replica.address, outstanding: 0, ejected: false }],
+      shadow: { version: 2, share: 0.1 },
+      hedge: true,
+      max_body_bytes: 1_000,
+      replicas: [
+        { node_id: two.id, address: two.replica.address, outstanding: 0, ejected: false, external: false },
+      ],
       quotas: [{ name: 'for-all' }, { name: 'for-lab' }],
     });
     expect(await answeredBy({ 'x-beta': 'yes' }, { groups: ['web', 'ml'] })).toBe('2');

@@ -114,6 +114,12 @@ describe('an external node', () => {
       ],
     });
 
+    const metrics = await fetch(`${gateway.adminUrl}/metrics`, {
+      headers: { authorization: `Bearer ${admin}` },
+    });
+    const ready = `sluice_gateway_external_ready{node="${external.id}",path="/models/flowers/versions/7"} 0`;
+    expect(await metrics.text()).toContain(ready);
+
     await fetch(`${external.url}/control`);
     await untilReady(gateway);
     expect((await infer(gateway, '/versions/2')).status).toBe(200);

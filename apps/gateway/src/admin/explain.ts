@@ -46,6 +46,10 @@ export interface Explanation {
   /** How traffic without rule and pin falls now, after versions without a READY replica were left out. */
   readonly split: readonly { readonly version: number; readonly weight: number; readonly share: number }[];
   readonly gated: readonly (number | string)[];
+  /** Where copies go of what rule or split decide; null too while nothing READY is there. */
+  readonly shadow: { readonly version: number; readonly share: number } | null;
+  readonly hedge: boolean;
+  readonly max_body_bytes: number;
   readonly replicas: readonly ExplainedReplica[];
   readonly quotas: readonly {
     readonly name: string;
@@ -75,10 +79,12 @@ export interface ExplainedReplica {
   /** What power of two choices compares. */
   readonly cost: number;
   readonly ejected: boolean;
+  /** A server that is not Sluice's own. */
+  readonly external: boolean;
 }
 
 function explainReplicas(version: TableVersion, nowMs: number): ExplainedReplica[] {
-  return version.replicas.map(({ nodeId, address, load, health }) => ({
+  return version.replicas.map(({ nodeId, address, load, health, external }) => ({
     version: version.version,
     node_id: nodeId,
     address,
@@ -86,12 +92,21 @@ function explainReplicas(version: TableVersion, nowMs: number): ExplainedReplica
     latency_ms: load.ewmaMs,
     cost: cost(load, nowMs),
     ejected: isEjected(health, nowMs),
+    external: external !== undefined,
   }));
 }
 
 function explainSplit({ routes }: TableEndpoint): Explanation['split'] {
   const { shares, totalWeight } = routes.split;
   return shares.map(({ version, weight }) => ({ version, weight, share: weight / totalWeight }));
+}
+
+function explainExtras({ routes: { shadow }, hedge, limits }: TableEndpoint) {
+  return {
+    shadow: shadow ? { version: shadow.target.version, share: shadow.share } : null,
+    hedge,
+    max_body_bytes: limits.maxBodyBytes,
+  };
 }
 
 /** Explains with the table of the moment. @throws SluiceError when there is no table or no such endpoint */
@@ -121,6 +136,7 @@ export function explain(core: Core, query: ExplainQuery, nowMs: number): Explana
     sticky_bucket: key === undefined ? null : bucketOf(key, routes.seed),
     split: explainSplit(endpoint),
     gated: routes.gated,
+    ...explainExtras(endpoint),
     replicas: candidates.flatMap((version) => explainReplicas(version, nowMs)),
     quotas: core.quotas.cellsFor(name, query.client ?? '', query.team).map((cell) => ({
       name: cell.quota.name,

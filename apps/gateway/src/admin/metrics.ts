@@ -139,6 +139,22 @@ function addGated(core: Core, registry: Registry): void {
   });
 }
 
+/** Whether this gateway sends to servers that are not Sluice's. */
+function addExternal(core: Core, registry: Registry): void {
+  const gauge: Gauge<'node' | 'path'> = new Gauge({
+    name: 'sluice_gateway_external_ready',
+    help: '1 for each version at an external node that is ready, else 0',
+    labelNames: ['node', 'path'],
+    aggregator: 'min',
+    registers: [registry],
+    collect() {
+      gauge.reset();
+      for (const { nodeId: node, path, external } of core.upstreams.all())
+        if (external) gauge.set({ node, path }, external.isReady ? 1 : 0);
+    },
+  });
+}
+
 function addGauges(core: Core, registry: Registry): void {
   addGauge(registry, 'sluice_gateway_in_flight', 'Requests under way', () => core.inFlight);
   addGauge(
@@ -201,5 +217,6 @@ export function createMetrics(core: Core): Registry {
   );
   addGauges(core, registry);
   addGated(core, registry);
+  addExternal(core, registry);
   return registry;
 }

@@ -121,7 +121,14 @@ export class Core {
     const apiTokens = new ApiTokens(snapshot.api_tokens, this.usedApiTokens);
     const upstreams = this.upstreams.rebuild(performance.now());
     const { counters, settings: limits, table } = this;
-    const next = yield* compileTable(snapshot, { authenticator, apiTokens, counters, upstreams, limits, last: table });
+    const next = yield* compileTable(snapshot, {
+      authenticator,
+      apiTokens,
+      counters,
+      upstreams,
+      limits,
+      last: table,
+    });
     upstreams.commit();
     this.table = next;
     this.counters.keepOnly(next.endpoints);
