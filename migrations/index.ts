@@ -23,6 +23,7 @@ import { IssuersAndApiTokens1795636335188 } from './1795636335188-issuers-and-ap
 import { Retention1795636991003 } from './1795636991003-retention.js';
 import { QuotaBlocks1795637000000 } from './1795637000000-quota-blocks.js';
 import { UsageRows1795637000001 } from './1795637000001-usage-rows.js';
+import { UsageExport1795638000000 } from './1795638000000-usage-export.js';
 import { SignInProviders1795638197791 } from './1795638197791-sign-in-providers.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
@@ -49,5 +50,6 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   Retention1795636991003,
   QuotaBlocks1795637000000,
   UsageRows1795637000001,
+  UsageExport1795638000000,
   SignInProviders1795638197791,
 ];

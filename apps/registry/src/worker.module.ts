@@ -9,6 +9,7 @@ import { PlacementService } from './nodes/placement.service.js';
 import { PlatformModule } from './platform.module.js';
 import type { Platform } from './platform.module.js';
 import { RetentionService } from './retention/retention.service.js';
+import { UsageExporter } from './usage/usage-exporter.js';
 import { WebhookDispatcher } from './webhooks/webhook-dispatcher.js';
 import { UploadExpiry } from './uploads/upload-expiry.js';
 
@@ -27,6 +28,7 @@ export class WorkerModule {
         GarbageCollector,
         WebhookDispatcher,
         EventRetention,
+        UsageExporter,
         {
           provide: JOBS,
           useFactory: (
@@ -36,6 +38,7 @@ export class WorkerModule {
             events: EventRetention,
             retention: RetentionService,
             garbage: GarbageCollector,
+            usage: UsageExporter,
           ): JobTable => ({
             placement: { everyMs: 2_000, run: () => placement.run() },
             webhooks: { everyMs: 1_000, run: () => webhooks.run() },
@@ -43,6 +46,7 @@ export class WorkerModule {
             events: { everyMs: 600_000, run: () => events.run() },
             retention: { everyMs: 3_600_000, run: () => retention.run() },
             garbage: { everyMs: 600_000, run: async () => void (await garbage.run()) },
+            usage_export: { everyMs: 1_000, run: () => usage.run() },
           }),
           inject: [
             PlacementService,
@@ -51,6 +55,7 @@ export class WorkerModule {
             EventRetention,
             RetentionService,
             GarbageCollector,
+            UsageExporter,
           ],
         },
       ],

@@ -48,7 +48,13 @@ import {
 import { SearchDocumentEntity } from './entities/search.entity.js';
 import { TeamEntity } from './entities/team.entity.js';
 import { UploadEntity, UploadPieceEntity } from './entities/upload.entity.js';
-import { PriceEntity, UsageHourEntity, UsageSourceEntity } from './entities/usage.entity.js';
+import {
+  PriceEntity,
+  UsageEventEntity,
+  UsageExportEntity,
+  UsageHourEntity,
+  UsageSourceEntity,
+} from './entities/usage.entity.js';
 import {
   AliasEntity,
   ArtifactEntity,
@@ -87,6 +93,8 @@ export const entities = [
   QuotaEntity,
   UsageHourEntity,
   UsageSourceEntity,
+  UsageExportEntity,
+  UsageEventEntity,
   PriceEntity,
   QuotaWindowEntity,
   QuotaOverrideEntity,

@@ -12,7 +12,15 @@ import {
 import type { Job, WorkerOptions } from 'bullmq';
 import { Client } from 'pg';
 
-export const jobNames = ['placement', 'webhooks', 'uploads', 'events', 'retention', 'garbage'] as const;
+export const jobNames = [
+  'placement',
+  'webhooks',
+  'uploads',
+  'events',
+  'retention',
+  'garbage',
+  'usage_export',
+] as const;
 export type JobName = (typeof jobNames)[number];
 
 export interface JobBackendSettings {

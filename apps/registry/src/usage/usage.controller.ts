@@ -1,6 +1,7 @@
 import type { RouteInput } from '#contracts/route';
 import { routes } from '#contracts/routes';
 import type { Price, Statement, UsageReceipt, UsageSum } from '#contracts/usage';
+import type { UsageExport } from '#contracts/usage-export';
 import { Controller, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
 import { Caller } from '../http/caller.js';
@@ -8,6 +9,7 @@ import { Input } from '../http/input.decorator.js';
 import { Route } from '../http/route.decorator.js';
 import { PricesService } from './prices.service.js';
 import { toCsv } from './usage-csv.js';
+import { UsageExportService } from './usage-export.service.js';
 import { UsageService } from './usage.service.js';
 
 type R = typeof routes.usage;
@@ -17,6 +19,7 @@ export class UsageController {
   constructor(
     private readonly usage: UsageService,
     private readonly prices: PricesService,
+    private readonly exports: UsageExportService,
   ) {}
 
   @Route(routes.usage.report)
@@ -36,6 +39,21 @@ export class UsageController {
       .header('content-disposition', 'attachment; filename="usage.csv"')
       .type('text/csv; charset=utf-8')
       .send(text);
+  }
+
+  @Route(routes.usage.readExport)
+  readExport(): Promise<UsageExport> {
+    return this.exports.read();
+  }
+
+  @Route(routes.usage.putExport)
+  putExport(@Input() { body }: RouteInput<R['putExport']>, @Caller() caller: Caller): Promise<UsageExport> {
+    return this.exports.put(body, caller);
+  }
+
+  @Route(routes.usage.removeExport)
+  removeExport(@Caller() caller: Caller): Promise<void> {
+    return this.exports.remove(caller);
   }
 
   @Route(routes.usage.prices)

@@ -3,7 +3,8 @@
  * nothing, and one that was not answered can be. Each source sends its batches one after the other.
  */
 import { usageUnits } from '#contracts/usage';
-import type { GetUsage, UsageBatch, UsageGroup, UsageReceipt, UsageSum } from '#contracts/usage';
+import type { GetUsage, UsageBatch, UsageGroup, UsageReceipt, UsageSum, UsageTotals } from '#contracts/usage';
+import { noUsage, sumUsage } from '#contracts/usage-totals';
 import { retryDeadlocks } from '#database/transactions';
 import { SluiceError } from '#platform/errors';
 import { Injectable } from '@nestjs/common';
@@ -34,10 +35,8 @@ export class UsageService {
         const last = await lockSource(manager, batch.source, gateway);
         if (batch.sequence <= last) return { last_sequence: last };
         await addRows(manager, batch);
-        await manager.query(
-          'UPDATE usage_sources SET last_sequence = $2, seen_at = now() WHERE source = $1',
-          [batch.source, batch.sequence],
-        );
+        await noteTaken(manager, batch);
+        await queueEvents(manager, batch);
         return { last_sequence: batch.sequence };
       }),
     );
@@ -67,8 +66,8 @@ export class UsageService {
 
 async function lockSource(manager: EntityManager, source: string, gateway: string): Promise<number> {
   await manager.query(
-    `INSERT INTO usage_sources (source, gateway, last_sequence, seen_at) VALUES ($1, $2, 0, now()) ON CONFLICT DO NOTHING`,
-    [source, gateway],
+    `INSERT INTO usage_sources (source, gateway, last_sequence, taken, seen_at) VALUES ($1, $2, 0, $3, now()) ON CONFLICT DO NOTHING`,
+    [source, gateway, JSON.stringify(noUsage())],
   );
   const [row] = await manager.query<{ gateway: string; last: number }[]>(
     'SELECT gateway, last_sequence::float8 AS last FROM usage_sources WHERE source = $1 FOR UPDATE',
@@ -76,6 +75,32 @@ async function lockSource(manager: EntityManager, source: string, gateway: strin
   );
   if (row?.gateway !== gateway) throw new SluiceError('FORBIDDEN', 'This source belongs to another gateway.');
   return row.last;
+}
+
+/** The batch is taken: its sequence, its part of the source's sum, and what its gateway says of itself. */
+async function noteTaken(
+  manager: EntityManager,
+  { source, sequence, rows, balance }: UsageBatch,
+): Promise<void> {
+  const [row] = await manager.query<{ taken: UsageTotals }[]>(
+    'SELECT taken FROM usage_sources WHERE source = $1',
+    [source],
+  );
+  const taken = sumUsage([row?.taken ?? noUsage(), ...rows]);
+  await manager.query(
+    'UPDATE usage_sources SET last_sequence = $2, taken = $3, balance = $4, seen_at = now() WHERE source = $1',
+    [source, sequence, JSON.stringify(taken), balance ? JSON.stringify(balance) : null],
+  );
+}
+
+/** For who wants them sent: while nobody does, nothing is kept. */
+async function queueEvents(manager: EntityManager, { source, sequence, rows }: UsageBatch): Promise<void> {
+  await manager.query(
+    `INSERT INTO usage_events (source, sequence, position, row)
+     SELECT $1, $2, position, row FROM jsonb_array_elements($3::jsonb) WITH ORDINALITY AS r(row, position)
+     WHERE EXISTS (SELECT 1 FROM usage_export)`,
+    [source, sequence, JSON.stringify(rows)],
+  );
 }
 
 const columns = usageUnits.join(', ');

@@ -1,5 +1,6 @@
 /** Routes of metering and billing. */
 import { route } from '../route.js';
+import { PutUsageExport, UsageExport } from '../usage-export.js';
 import * as usage from '../usage.js';
 
 export const usageRoutes = {
@@ -30,6 +31,32 @@ export const usageRoutes = {
     status: 200,
     query: usage.GetUsage,
     responseMedia: 'bytes',
+  }),
+  readExport: route({
+    method: 'GET',
+    path: '/api/v1/usage-export',
+    summary: 'Where usage is sent as CloudEvents, and how that stands',
+    access: 'usage:read',
+    status: 200,
+    response: UsageExport,
+    errors: ['NOT_FOUND'],
+  }),
+  putExport: route({
+    method: 'PUT',
+    path: '/api/v1/usage-export',
+    summary: 'Send usage from now on as CloudEvents, in batches, to a webhook such as OpenMeter’s',
+    access: 'usage:write',
+    status: 200,
+    body: PutUsageExport,
+    response: UsageExport,
+  }),
+  removeExport: route({
+    method: 'DELETE',
+    path: '/api/v1/usage-export',
+    summary: 'Send no more usage; what waits is forgotten',
+    access: 'usage:write',
+    status: 204,
+    errors: ['NOT_FOUND'],
   }),
   prices: route({
     method: 'GET',

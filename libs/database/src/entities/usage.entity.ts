@@ -1,6 +1,6 @@
-import type { Price } from '#contracts/usage';
+import type { Price, UsageBatch, UsageRow, UsageTotals } from '#contracts/usage';
 import { Check, Column, Entity, ForeignKey, Index, PrimaryColumn, Unique } from 'typeorm';
-import { bigint, instant } from '../columns.js';
+import { bigint, instant, json, nullableInstant, nullableJson } from '../columns.js';
 import { EndpointEntity } from './endpoint.entity.js';
 
 /** Sums of one hour. Names, not references: what was used stays when its endpoint or client goes. */
@@ -41,8 +41,50 @@ export class UsageSourceEntity {
   gateway!: string;
   @Column(bigint)
   last_sequence!: number;
+  /** The sum of all batches that were taken. */
+  @Column(json)
+  taken!: UsageTotals;
+  /** What the gateway said of itself in the last of them; null for one that does not. */
+  @Column(nullableJson)
+  balance!: UsageBatch['balance'] | null;
   @Column(instant)
   seen_at!: Date;
+}
+
+/** Where usage is sent: one row or none. */
+@Entity('usage_export')
+@Check('usage_export_one_check', 'id = 1')
+export class UsageExportEntity {
+  @PrimaryColumn('integer', { primaryKeyConstraintName: 'usage_export_pkey' })
+  id!: number;
+  @Column('text')
+  url!: string;
+  /** Encrypted when the registry has a master key. */
+  @Column('text', { nullable: true })
+  token!: string | null;
+  @Column('integer', { default: 0 })
+  failures!: number;
+  @Column('text', { nullable: true })
+  last_error!: string | null;
+  @Column(instant)
+  next_attempt_at!: Date;
+  @Column(nullableInstant)
+  delivered_at!: Date | null;
+  @Column(instant)
+  created_at!: Date;
+}
+
+/** Usage on its way out, written in the transaction that counted it and deleted when it was taken. */
+@Entity('usage_events')
+export class UsageEventEntity {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'usage_events_pkey' })
+  source!: string;
+  @PrimaryColumn('bigint', { primaryKeyConstraintName: 'usage_events_pkey', transformer: bigint.transformer })
+  sequence!: number;
+  @PrimaryColumn('integer', { primaryKeyConstraintName: 'usage_events_pkey' })
+  position!: number;
+  @Column(json)
+  row!: UsageRow;
 }
 
 @Entity('prices')
