@@ -11,9 +11,12 @@ const told = (totals: UsageTotals): string => usageUnits.map((unit) => `${unit} 
 
 try {
   const dataSource = await openDatabase(loadEnv(DatabaseSettings).DATABASE_URL, 2);
-  const account = await dataSource
-    .transaction('REPEATABLE READ', readAccounts)
-    .finally(() => dataSource.destroy());
+  let account;
+  try {
+    account = await dataSource.transaction('REPEATABLE READ', readAccounts);
+  } finally {
+    await dataSource.destroy();
+  }
   const lines = [
     ...account.sources.map(({ gateway, source, taken }) => `${gateway} (${source}): ${told(taken)}`),
     `billed: ${told(account.billed)}`,
