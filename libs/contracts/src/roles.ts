@@ -17,7 +17,14 @@ const viewer: readonly Scope[] = [
   'usage:read',
 ];
 const publisher: readonly Scope[] = [...viewer, 'infer', 'models:write', 'runs:write'];
-const operator: readonly Scope[] = [...publisher, 'endpoints:write', 'nodes:write', 'clients:write'];
+const operator: readonly Scope[] = [
+  ...publisher,
+  'aliases:protect',
+  'endpoints:write',
+  'nodes:write',
+  'clients:write',
+  'webhooks:write',
+];
 const admin: readonly Scope[] = [
   ...operator,
   'teams:write',
@@ -32,7 +39,14 @@ const admin: readonly Scope[] = [
 export const roleScopes: Readonly<Record<Role, readonly Scope[]>> = { viewer, publisher, operator, admin };
 
 /** What belongs to no team and decides for all of them: a role in one team does not give it. */
-const platformScopes: readonly Scope[] = ['nodes:write', 'teams:write', 'usage:write', 'audit:read', 'admin'];
+const platformScopes: readonly Scope[] = [
+  'nodes:write',
+  'teams:write',
+  'usage:write',
+  'webhooks:write',
+  'audit:read',
+  'admin',
+];
 
 /** Scopes over things that belong to a team. A client's scopes hold in every team, so these reach beyond its own. */
 const teamNouns: ReadonlySet<string> = new Set(['teams', 'clients', 'people', 'quotas', 'usage', 'admin']);
