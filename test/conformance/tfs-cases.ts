@@ -128,6 +128,34 @@ export const predictCases: readonly Case[] = [
   refused('another label', { instances: [1] }, /^Unrecognized servable version label: none$/, {
     path: '/v1/models/raw-FP32/labels/none:predict',
   }),
+  predict(
+    'classifies examples',
+    { examples: [{ x: [0.5, 0.25, 0.25] }, { x: [0, 1, 0] }] },
+    {
+      results: [
+        [
+          ['0', 0.5],
+          ['1', 0.25],
+          ['2', 0.25],
+        ],
+        [
+          ['0', 0],
+          ['1', 1],
+          ['2', 0],
+        ],
+      ],
+    },
+    { path: '/v1/models/two%20words:classify' },
+  ),
+  predict(
+    'gives each example a value by regression, with features that all of them share',
+    { context: { x: [0.5] }, examples: [{}, { x: 2 }] },
+    { results: [0.5, 2] },
+    { path: '/v1/models/raw-FP32/versions/1:regress' },
+  ),
+  refused('regression of a model that gives no single value', { examples: [{ x: [1, 2, 3] }] }, /./, {
+    path: '/v1/models/two%20words:regress',
+  }),
   refused('classify of a model that takes no examples', { examples: [{ nothing: 1 }] }, /./, {
     path: '/v1/models/pair:classify',
   }),

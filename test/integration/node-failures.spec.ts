@@ -34,12 +34,24 @@ describe('a model that cannot be loaded is FAILED for good, with ONNX Runtime’
     outputs: [{ name: 'y', type: 'FP32', shape: [1] }],
     ops: [{ type: 'NoSuchOperator', inputs: ['x'], outputs: ['y'] }],
   });
+  const sequence = onnxModel({
+    inputs: [{ name: 'x', type: 'FP32', shape: [1] }],
+    outputs: [{ name: 'y', type: 'FP32', shape: [1], container: 'sequence' }],
+    ops: [{ type: 'SequenceConstruct', inputs: ['x'], outputs: ['y'] }],
+  });
+  const map = onnxModel({
+    inputs: [{ name: 'x', type: 'FP32', shape: [], container: 'map' }],
+    outputs: [{ name: 'y', type: 'FP32', shape: [1, 'n'] }],
+    ops: [{ type: 'CastMap', inputs: ['x'], outputs: ['y'], domain: 'ai.onnx.ml' }],
+  });
   it.each([
     ['text', Buffer.from('this is not a model'), /protobuf parsing failed/i],
     ['an empty file', Buffer.alloc(0), /\w/],
     ['a truncated model', iris.subarray(0, iris.length - 200), /protobuf parsing failed/i],
     ['an unknown operator', unknownOp, /NoSuchOperator/],
     ['bfloat16', identityModel('BFLOAT16'), /bfloat16/],
+    ['a sequence', sequence, /'y' is not a tensor; sequences, maps and optionals are not supported/],
+    ['a map', map, /'x' is not a tensor; sequences, maps and optionals are not supported/],
   ])('%s', async (name, bytes, words) => {
     const assignment = node.registry.assign({ model: `bad ${name}`, files: { 'model.onnx': bytes } });
     const report = await node.registry.whenReported(assignment, ({ state }) => state === 'FAILED');

@@ -38,28 +38,37 @@ export interface Value {
   readonly name: string;
   readonly type: ElementType;
   readonly shape: readonly Dimension[];
+  /** A sequence of such tensors, or a map from INT64 to them. */
+  readonly container?: 'sequence' | 'map';
 }
 
-const value = (field: number, { name, type, shape }: Value): Buffer => {
+const containerType = (container: Value['container'], tensorType: Buffer): Buffer => {
+  if (container === 'sequence') return message(4, message(1, tensorType));
+  return container === 'map' ? message(5, int(1, elementTypes.INT64), message(2, tensorType)) : tensorType;
+};
+
+const value = (field: number, { name, type, shape, container }: Value): Buffer => {
   const dimensions = shape.map((size) =>
     message(1, typeof size === 'number' ? int(1, size) : bytes(2, size)),
   );
   const tensorType = message(1, int(1, elementTypes[type]), message(2, ...dimensions));
-  return message(field, bytes(1, name), message(2, tensorType));
+  return message(field, bytes(1, name), message(2, containerType(container, tensorType)));
 };
 
 export interface Op {
   readonly type: string;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
+  readonly domain?: string;
 }
 
-const node = ({ type, inputs, outputs }: Op): Buffer =>
+const node = ({ type, inputs, outputs, domain = '' }: Op): Buffer =>
   message(
     1,
     ...inputs.map((name) => bytes(1, name)),
     ...outputs.map((name) => bytes(2, name)),
     bytes(4, type),
+    bytes(7, domain),
   );
 
 /** An initializer whose bytes lie in a file beside the model. */
@@ -101,7 +110,9 @@ export function onnxModel({ inputs, outputs, ops, externals = [] }: Graph): Buff
     ...inputs.map((input) => value(11, input)),
     ...outputs.map((output) => value(12, output)),
   );
-  return Buffer.concat([int(1, 8), graph, message(8, int(2, 17))]);
+  const domains = [...new Set(ops.flatMap(({ domain }) => domain ?? []))];
+  const imports = domains.map((domain) => message(8, bytes(1, domain), int(2, 3)));
+  return Buffer.concat([int(1, 8), graph, message(8, int(2, 17)), ...imports]);
 }
 
 /** x → y, unchanged. */
