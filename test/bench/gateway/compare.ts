@@ -15,6 +15,8 @@ export interface Times {
 const connections = 64;
 const openConnections = 128;
 const warmupMs = 500;
+/** Before anything is measured, so that no program is still being compiled. */
+const heatMs = 4_000;
 
 interface Row {
   readonly name: string;
@@ -97,6 +99,8 @@ function targets(closed: readonly Row[], open: readonly Row[]): string[][] {
 export async function comparePart(stage: Stage, times: Times): Promise<string> {
   const { gateway, peers, direct, request } = stage;
   const all = [gateway, ...peers, direct];
+  for (const { port } of all)
+    await measure({ ...request, port, connections, warmupMs: 0, durationMs: heatMs }, {});
   const closed = await inRounds(all, times.rounds, ({ pid, port }) =>
     measure({ ...request, port, connections, warmupMs, durationMs: times.closedMs }, { server: pid }),
   );

@@ -72,6 +72,12 @@ function snapshotFor(
   });
 }
 
+interface GatewayOptions {
+  readonly execArgv?: readonly string[];
+  /** More settings, by their names in the environment. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
 export interface Stage {
   readonly gateway: Contender;
   readonly direct: Contender;
@@ -81,7 +87,7 @@ export interface Stage {
   /** The same request for all of them. */
   readonly request: Omit<Target, 'port'>;
   /** Another gateway with the same work, for a profile or a soak. */
-  startGateway(name: string, execArgv?: readonly string[]): Promise<Contender>;
+  startGateway(name: string, options?: GatewayOptions): Promise<Contender>;
   stop(): Promise<void>;
 }
 
@@ -92,7 +98,10 @@ export async function openStage(folder: string): Promise<Stage> {
   const { token, keys, publicKeyPem } = await makeCredentials();
   const registry = await TestRegistry.start();
   registry.publish(snapshotFor(keys, ports));
-  const startGateway = async (name: string, execArgv: readonly string[] = []): Promise<Contender> => {
+  const startGateway = async (
+    name: string,
+    { execArgv = [], env = {} }: GatewayOptions = {},
+  ): Promise<Contender> => {
     const child = fork(join(packageRoot, 'dist/apps/gateway/src/main.js'), {
       execArgv: [...gatewayNodeFlags, ...execArgv],
       env: {
@@ -105,6 +114,7 @@ export async function openStage(folder: string): Promise<Stage> {
         SLUICE_GATEWAY_DATA_DIR: join(folder, name.replace(/\W+/g, '-')),
         SLUICE_GATEWAY_ACCESS_LOG: join(folder, 'access.log'),
         SLUICE_LOG_LEVEL: 'error',
+        ...env,
       },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
@@ -119,7 +129,9 @@ export async function openStage(folder: string): Promise<Stage> {
   const gateway = await startGateway('Sluice gateway');
   const upstreamPort = String(ports[0]);
   const { started, missing } = await startNativePeers({ folder, upstreamPorts: ports, issuer, publicKeyPem });
+  const closed = { env: { SLUICE_GATEWAY_FAST_LANE: 'false' } };
   const peers = [
+    await startGateway('Sluice gateway, fast lane closed', closed),
     await startPeer('bare undici forwarder', 'undici-server.js', [upstreamPort]),
     await startPeer('http-proxy 1.18.1', 'http-proxy-server.js', [upstreamPort]),
     ...started,

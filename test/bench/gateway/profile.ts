@@ -21,7 +21,7 @@ function layerOf({ functionName, url }: Frame): string | undefined {
   if (functionName === '(idle)') return undefined;
   if (functionName === '(garbage collector)') return 'garbage collection';
   if (functionName === '(program)') return 'system calls and libuv';
-  const stage = /data-plane\/([\w-]+)\.js$/.exec(url)?.[1];
+  const stage = /data-plane\/((?:fast-lane\/)?[\w-]+)\.js$/.exec(url)?.[1];
   if (stage !== undefined) return `Sluice: ${stage}`;
   const lib = /\/libs\/(\w+)\//.exec(url)?.[1];
   if (lib !== undefined) return `Sluice: ${lib} (library)`;
@@ -43,8 +43,10 @@ function microsecondsByLayer({ nodes, samples, timeDeltas }: Profile): Map<strin
 
 /** Markdown of this part. */
 export async function profilePart(stage: Stage, folder: string, durationMs: number): Promise<string> {
-  const gateway = await stage.startGateway('profiled', ['--cpu-prof', `--cpu-prof-dir=${folder}`]);
-  const load = { ...stage.request, port: gateway.port, connections: 64, warmupMs: 1_000, durationMs };
+  const gateway = await stage.startGateway('profiled', {
+    execArgv: ['--cpu-prof', `--cpu-prof-dir=${folder}`],
+  });
+  const load = { ...stage.request, port: gateway.port, connections: 64, warmupMs: 3_000, durationMs };
   await measure(load, { server: gateway.pid });
   await gateway.stop();
   const file = readdirSync(folder).find((name) => name.endsWith('.cpuprofile'));
