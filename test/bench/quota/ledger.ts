@@ -4,10 +4,13 @@ import type { LeaseItem, Quota } from '#contracts/quotas';
 import { createLogger } from '#platform/logger';
 import { QuotaBook } from '#quota/book';
 import { oneRequest } from '#quota/cell';
-import { LeaseDesk } from '#quota/lease-desk';
+import { LeaseDesk, settleAll } from '#quota/lease-desk';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { v7 as uuidv7 } from 'uuid';
 import { LeaseLink } from '../../../apps/gateway/src/control/lease-link.js';
+import { quantile } from '../quantiles.js';
 import { table } from '../report.js';
+import { redisPeer } from './redis-peer.js';
 
 export interface LedgerStage {
   readonly url: string;
@@ -74,29 +77,85 @@ async function coldMs(stage: LedgerStage, samples: number): Promise<number[]> {
   return taken.sort((a, b) => a - b);
 }
 
-const quantile = (sorted: readonly number[], share: number): number =>
-  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+/** One gateway that admits on one hot limit as fast as it can, its leases from the real ledger. */
+async function hotAdmission(
+  stage: LedgerStage,
+  forMs: number,
+): Promise<{ perSecond: number; callsPer100: number }> {
+  const book = new QuotaBook();
+  book.replace([await makeQuota(stage, 'hottest', false)]);
+  const desk = new LeaseDesk(book);
+  const link = new LeaseLink(desk, {
+    call: (body, signal) => stage.gateway.quotas.lease({ body, signal }),
+    holdMs: 0,
+    logger: createLogger('gateway', 'silent'),
+  });
+  link.start();
+  const endMs = performance.now() + forMs;
+  let admitted = 0;
+  while (performance.now() < endMs) {
+    for (let n = 0; n < 100; n += 1) {
+      const cells = book.cellsFor('iris', 'shop', undefined);
+      const verdict = desk.admit(cells, oneRequest, performance.now());
+      if ((verdict instanceof Promise ? await verdict : verdict) !== undefined) continue;
+      settleAll(cells, oneRequest, oneRequest, performance.now());
+      admitted += 1;
+    }
+    // Answers come in between.
+    await nextTurn();
+  }
+  await link.close();
+  return { perSecond: (admitted * 1_000) / forMs, callsPer100: (desk.answered * 100) / admitted };
+}
 
-/** Cold admissions, and the throughput of lease calls. */
+const ms = (value: number): string => value.toFixed(2);
+const whole = (value: number): string => value.toFixed(0);
+
+/** Cold and hot admissions beside the peer's, and the throughput of lease calls. */
 export async function ledgerPart(stage: LedgerStage, forMs: number): Promise<string> {
   const hot = await makeQuota(stage, 'hot', false);
   const many = await makeQuota(stage, 'many', true);
   const cold = await coldMs(stage, 300);
+  const hottest = await hotAdmission(stage, forMs);
+  const peer = await redisPeer(forMs);
   const rows: string[][] = [];
   for (const gateways of [1, 8]) {
     const onHot = await callsPerSecond(stage, gateways, forMs, () => [itemOf(hot, '')]);
-    rows.push([`one hot limit, ${gateways} at once`, onHot.toFixed(0), onHot.toFixed(0)]);
+    rows.push([`one hot limit, ${gateways} at once`, whole(onHot), whole(onHot)]);
     const onMany = await callsPerSecond(stage, gateways, forMs, (nth) =>
       Array.from({ length: 100 }, (_, n) => itemOf(many, `client-${(nth * 100 + n) % 10_000}`)),
     );
-    rows.push([
-      `10,000 limits, 100 in a call, ${gateways} at once`,
-      onMany.toFixed(0),
-      (onMany * 100).toFixed(0),
-    ]);
+    rows.push([`10,000 limits, 100 in a call, ${gateways} at once`, whole(onMany), whole(onMany * 100)]);
   }
+  const beside = [
+    [
+      'Sluice: one gateway on one hot limit, leases from the ledger',
+      whole(hottest.perSecond),
+      hottest.callsPer100.toFixed(4),
+      `${ms(quantile(cold, 0.5))} / ${ms(quantile(cold, 0.99))}`,
+    ],
+    ...(peer
+      ? [
+          [
+            'rate-limiter-flexible on Redis, one key, 64 at once',
+            whole(peer.oneKeyPerSecond),
+            '100',
+            `${ms(quantile(peer.sortedMs, 0.5))} / ${ms(quantile(peer.sortedMs, 0.99))}`,
+          ],
+          [
+            'rate-limiter-flexible on Redis, 10,000 keys, 64 at once',
+            whole(peer.manyKeysPerSecond),
+            '100',
+            '',
+          ],
+        ]
+      : [['rate-limiter-flexible on Redis: no redis-server on this machine', '', '', '']]),
+  ];
   return [
-    `Cold admission, one at a time, each of a client that was never seen: median ${quantile(cold, 0.5).toFixed(1)} ms, 99th percentile ${quantile(cold, 0.99).toFixed(1)} ms.`,
+    `Admission beside a limiter that asks its store each time; cold is the first request of a client that was never seen, one at a time:\n\n${table(
+      ['what', 'admissions/s', 'calls to the store per 100 requests', 'cold, median / p99 ms'],
+      beside,
+    )}`,
     `The ledger (a block of 100 requests and more is one limit in one call, so a hot limit admits at least 100 times its calls):\n\n${table(
       ['lease calls', 'calls/s', 'limits/s'],
       rows,
