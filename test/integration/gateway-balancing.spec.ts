@@ -93,6 +93,38 @@ describe('the bound of a replica', () => {
   });
 });
 
+describe('the deadline of a request', () => {
+  it('goes on to the node as what is left of it, less with the second try, and bounded by the gateway', async () => {
+    const nodes = [await TestNode.start('one'), await TestNode.start('two')];
+    const lefts: number[] = [];
+    for (const node of nodes)
+      node.respond = (req, res) => {
+        lefts.push(Number(req.headers[sluiceHeaders.deadlineMs]));
+        if (lefts.length === 1) setTimeout(() => res.writeHead(503).end(), 30);
+        else res.end('{}');
+      };
+    const gateway = await start(nodes, { timeoutMs: 9_000 }, { SLUICE_GATEWAY_MAX_TIMEOUT_MS: 20_000 });
+    const asking = (wanted: Record<string, string>) =>
+      fetch(`${gateway.url}/v2/models/iris/infer`, {
+        method: 'POST',
+        body: '{}',
+        headers: { authorization, ...wanted },
+      });
+    expect((await asking({ [sluiceHeaders.deadlineMs]: '5000' })).status).toBe(200);
+    const [first = NaN, second = NaN] = lefts;
+    expect(first).toBeLessThanOrEqual(5_000);
+    expect(first - second).toBeGreaterThanOrEqual(25);
+    for (const [wanted, bound] of [
+      [{}, 9_000],
+      [{ [sluiceHeaders.deadlineMs]: '999999' }, 20_000],
+    ] as const) {
+      expect((await asking(wanted)).status).toBe(200);
+      expect(lefts.at(-1)).toBeLessThanOrEqual(bound);
+      expect(lefts.at(-1)).toBeGreaterThan(bound - 4_000);
+    }
+  });
+});
+
 describe('the largest body of an endpoint', () => {
   it.each([
     ['announced', 'x'.repeat(101)],

@@ -66,6 +66,7 @@ describe('resolve', () => {
     expect(at(all).shadow).toEqual({ target: { version: 3, ready: true }, share: 0.25 });
     expect(at({ ...all, 3: false })).toMatchObject({ shadow: undefined, gated: ['next'] });
     expect(routesOf(traffic, all).shadow).toBeUndefined();
+    expect(answer(routesOf({ split: [], shadow }, { 3: false }, { next: 3 }), request())).toBe('NO_TRAFFIC');
   });
 
   it('tells apart what is missing', () => {

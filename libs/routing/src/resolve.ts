@@ -22,6 +22,8 @@ export interface EndpointRoutes<V extends RoutableVersion> {
   readonly split: Split<V>;
   /** References of the traffic that get nothing now, because nothing READY is behind them. */
   readonly gated: readonly (number | string)[];
+  /** Among them is one that would answer callers, not only a shadow. */
+  readonly lacksReplicas: boolean;
   readonly sticky: Traffic['sticky'];
   /** Where copies go, and of what share of the requests; undefined too while nothing READY is there. */
   readonly shadow: { readonly target: V; readonly share: number } | undefined;
@@ -62,7 +64,10 @@ export function compileRoutes<V extends RoutableVersion>(
   };
   const weighted = traffic.split.filter((share) => share.weight > 0);
   const { shadow } = traffic;
-  const refs = [...traffic.rules, ...weighted, ...(shadow ? [shadow] : [])].map((part) => part.version);
+  const isGated = ({ version }: { readonly version: number | string }): boolean =>
+    ready(version) === undefined;
+  const serving = [...traffic.rules, ...weighted].filter(isGated);
+  const shadowing = shadow ? [shadow].filter(isGated) : [];
   const shadowTarget = shadow ? ready(shadow.version) : undefined;
   return {
     versions,
@@ -77,7 +82,8 @@ export function compileRoutes<V extends RoutableVersion>(
         return target ? [{ version: target.version, weight, target }] : [];
       }),
     ),
-    gated: [...new Set(refs.filter((ref) => ready(ref) === undefined))],
+    gated: [...new Set([...serving, ...shadowing].map(({ version }) => version))],
+    lacksReplicas: serving.length > 0,
     sticky: traffic.sticky,
     shadow: shadow && shadowTarget ? { target: shadowTarget, share: shadow.share } : undefined,
     seed: hashText(endpoint),
@@ -112,5 +118,5 @@ export function resolve<V extends RoutableVersion>(
   const share =
     key === undefined ? shareByChance(split, random()) : shareOfBucket(split, bucketOf(key, routes.seed));
   if (share) return { target: share.target, why: key === undefined ? 'split' : 'sticky' };
-  return { target: undefined, why: routes.gated.length > 0 ? 'NO_READY_REPLICA' : 'NO_TRAFFIC' };
+  return { target: undefined, why: routes.lacksReplicas ? 'NO_READY_REPLICA' : 'NO_TRAFFIC' };
 }
