@@ -1,5 +1,6 @@
 /**
- * Random histories with real processes: gateways that are killed and stopped, a registry that goes away and comes back. What they
+ * Random histories with real processes: gateways that are killed and stopped, a registry that is cut off or started again, a
+ * database whose connections and transactions die as in a restart. What they
  * wrote down is checked against the limits: no window admitted more, and nothing is lost for ever.
  */
 import { spawn } from 'node:child_process';
@@ -15,23 +16,26 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Quota } from '#contracts/quotas';
 import { packageRoot } from '#platform/program';
-import { gatewayJoinToken, startRegistry } from '../support/registry.js';
+import { gatewayJoinToken, openRegistry, startRegistry } from '../support/registry.js';
 import type { TestRegistry } from '../support/registry.js';
 
 const spenderMain = join(packageRoot, 'dist/test/histories/spender.js');
 const callers = ['ann', 'bob'];
 
 let registry: TestRegistry;
+/** The one that gateways reach: the first, or one that was started in its place. */
+let serving: TestRegistry;
+const settings = { SLUICE_QUOTA_LEASE_MS: '1000' };
 let folder: string;
 /** Between gateways and registry; can be cut. */
 let wire: { readonly url: string; cut(): void; mend(): void; close(): Promise<void> };
 
-async function startWire(target: string): Promise<typeof wire> {
+async function startWire(target: () => string): Promise<typeof wire> {
   const sockets = new Set<Socket>();
   let isCut = false;
   const server = createServer((near) => {
     if (isCut) return void near.destroy();
-    const far = connect(Number(new URL(target).port), '127.0.0.1');
+    const far = connect(Number(new URL(target()).port), '127.0.0.1');
     for (const [from, to] of [
       [near, far],
       [far, near],
@@ -68,12 +72,14 @@ async function startWire(target: string): Promise<typeof wire> {
 }
 
 beforeAll(async () => {
-  registry = await startRegistry({ SLUICE_QUOTA_LEASE_MS: '1000' });
-  wire = await startWire(registry.url);
+  registry = await startRegistry(settings);
+  serving = registry;
+  wire = await startWire(() => serving.url);
   folder = await mkdtemp(join(tmpdir(), 'sluice-histories-'));
 });
 afterAll(async () => {
   await wire.close();
+  if (serving !== registry) await serving.close();
   await registry.close();
   await rm(folder, { recursive: true, force: true });
 });
@@ -92,7 +98,8 @@ async function startSpender(quotas: readonly Quota[], logFile: string, name: str
   });
 }
 
-type Act = 'kill' | 'stop' | 'cut';
+type Act = 'kill' | 'stop' | 'cut' | 'restart' | 'database';
+const acts = ['kill', 'stop', 'cut', 'restart', 'database'] as const;
 interface History {
   readonly perSecond: number;
   readonly perDay: number;
@@ -106,16 +113,36 @@ const history: fc.Arbitrary<History> = fc.record({
   perCaller: fc.integer({ min: 20, max: 400 }),
   acts: fc.array(
     fc.record({
-      act: fc.constantFrom<Act>('kill', 'stop', 'cut'),
+      act: fc.constantFrom<Act>(...acts),
       gateway: fc.nat(2),
       afterMs: fc.integer({ min: 50, max: 500 }),
     }),
-    { minLength: 4, maxLength: 8 },
+    { minLength: 3, maxLength: 6 },
   ),
 });
 
+/** Another registry in place of the one that gateways reach. */
+async function restartRegistry(): Promise<void> {
+  wire.cut();
+  if (serving !== registry) await serving.close();
+  serving = await openRegistry(registry.databaseUrl, settings);
+  wire.mend();
+}
+
+/** What a restart of PostgreSQL does to those who are connected: transactions are rolled back, connections are gone. */
+async function breakDatabase(): Promise<void> {
+  await registry.dataSource
+    .query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+    )
+    .catch(() => undefined);
+}
+
 /** Lives through a history. @returns when each request was admitted, and whose it was */
-async function live(id: number, { acts, ...limits }: History): Promise<{ atMs: number; caller: string }[]> {
+async function live(
+  id: number,
+  { acts: doings, ...limits }: History,
+): Promise<{ atMs: number; caller: string }[]> {
   const quotas = [
     await makeQuota(`second-${id}`, { limit: limits.perSecond }),
     await makeQuota(`day-${id}`, { window: 'day', limit: limits.perDay }),
@@ -126,7 +153,7 @@ async function live(id: number, { acts, ...limits }: History): Promise<{ atMs: n
     startSpender(quotas, logFile, `gateway-${gateway}`);
   const spenders = await Promise.all([0, 1, 2].map(start));
   await sleep(400);
-  for (const { act, gateway, afterMs } of acts) {
+  for (const { act, gateway, afterMs } of doings) {
     await sleep(afterMs);
     const spender = spenders[gateway];
     if (act === 'kill') {
@@ -136,7 +163,9 @@ async function live(id: number, { acts, ...limits }: History): Promise<{ atMs: n
       spender?.kill('SIGSTOP');
       await sleep(afterMs * 4);
       spender?.kill('SIGCONT');
-    } else {
+    } else if (act === 'restart') await restartRegistry();
+    else if (act === 'database') await breakDatabase();
+    else {
       wire.cut();
       await sleep(afterMs * 2);
       wire.mend();
@@ -163,10 +192,13 @@ function countBy<T>(rows: readonly T[], keyOf: (row: T) => string): Map<string, 
   return counts;
 }
 
-describe('gateways that are killed, stopped and cut off', () => {
+describe('gateways that are killed, stopped and cut off, on a ledger that restarts', () => {
   it.each([1, 2, 3])('never admit more than a limit in any window (history %i)', async (id) => {
-    const [told] = fc.sample(history, 1);
-    if (!told) throw new Error('no history');
+    const [drawn] = fc.sample(history, 1);
+    if (!drawn) throw new Error('no history');
+    // Chance might leave one out: each history has a restart of both.
+    const both = (['restart', 'database'] as const).map((act) => ({ act, gateway: 0, afterMs: 200 }));
+    const told = { ...drawn, acts: [...drawn.acts, ...both] };
     const admitted = await live(id, told);
     const context = JSON.stringify(told);
     expect(admitted.length, context).toBeGreaterThan(0);
