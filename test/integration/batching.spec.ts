@@ -33,6 +33,13 @@ const send = (model: string, index: number, width = 2): Promise<Answer> =>
 const dataOf = ({ body }: Answer): unknown =>
   z.object({ outputs: z.tuple([z.object({ data: z.array(z.number()) })]) }).parse(body).outputs[0].data;
 
+/** Queue, batch, rows, own share: what the node tells its gateway. */
+const rowsTold = ({ headers }: Answer): number => {
+  const [, , rows, ownUs] = String(headers.get('x-sluice-timing')).split(',').map(Number);
+  expect(ownUs).toBeGreaterThan(0);
+  return rows ?? -1;
+};
+
 describe('a model that batches', () => {
   it('is found out at warm-up, with what batches cost', async () => {
     const { report } = await node.load({
@@ -65,6 +72,7 @@ describe('a model that batches', () => {
     const data = Array.from({ length: 300 }, (_, at) => at);
     const answer = await node.infer('echo', [{ name: 'x', datatype: 'FP32', shape: [300, 1], data }]);
     expect(dataOf(answer)).toEqual(data);
+    expect(rowsTold(answer)).toBe(300);
     const { inference_count: inferences } = await statistics('echo');
     expect(inferences - before.inference_count).toBe(300);
   });
@@ -126,5 +134,9 @@ describe('batching is off, with the reason', () => {
     const files = { 'model.onnx': identityModel('FP32', ['n', 2]) };
     const { report } = await node.load({ model: 'single', files, config: { max_batch_size: 1 } });
     expect(report.profile?.batching).toMatchObject({ enabled: false, reason: 'max_batch_size is 1' });
+    const x = { name: 'x', datatype: 'FP32', data: [1, 2, 3, 4, 5, 6] } as const;
+    // Rows are counted for quotas and usage all the same; a model without a dynamic dimension has none.
+    expect(rowsTold(await node.infer('single', [{ ...x, shape: [3, 2] }]))).toBe(3);
+    expect(rowsTold(await node.infer('fixed', [{ ...x, shape: [2, 2], data: [1, 2, 3, 4] }]))).toBe(1);
   });
 });

@@ -276,6 +276,8 @@ describe('soft limits', () => {
         data: { quota: 'shared', client_id: null, share: 0.8, used: 80, limit: 100 },
       },
     ]);
+    const [told] = (await gateway.quotas.lease(callOf(uuidv7(), 1, itemOf(quota)))).grants;
+    expect(told?.alerted).toBe(0.8);
     await Promise.all([spend(7), spend(8), spend(5)]);
     expect(await alerts()).toMatchObject([{ data: { share: 0.8 } }, { data: { share: 0.95 } }]);
     const bucket = makeQuota({ name: 'b', window: 'bucket', refill_per_second: 1, alert_at: [0.5] });

@@ -156,6 +156,7 @@ describe('a statement', () => {
     await price({});
     await price({ price_per_million: '3', valid_from: '2026-11-15T00:00:00Z' });
     await price({ endpoint: 'priced', price_per_million: '0.000001' });
+    await price({ endpoint: 'priced', unit: 'rows', price_per_million: '1' });
     await expect(price({})).rejects.toMatchObject({ code: 'ALREADY_EXISTS' });
     await expect(price({ endpoint: 'nowhere' })).rejects.toMatchObject({ code: 'ENDPOINT_NOT_FOUND' });
     const used = (changes: Partial<UsageRow>) => row({ team: 'tokyo', endpoint: 'other', ...changes });
@@ -174,8 +175,9 @@ describe('a statement', () => {
       ['other', 2_000_000, '1.5', '3.000000'],
       ['other', 1_000_000, '3', '3.000000'],
       ['priced', 9_000_000, '0.000001', '0.000009'],
+      ['priced', 2, '1', '0.000002'],
     ]);
-    expect(statement.totals).toEqual([{ currency: 'EUR', amount: '6.000009' }]);
+    expect(statement.totals).toEqual([{ currency: 'EUR', amount: '6.000011' }]);
     const missing = admin.usage.statement({ params: { team: 'nobody', month: '2026-11' } });
     await expect(missing).rejects.toMatchObject({ code: 'TEAM_NOT_FOUND' });
   });
