@@ -149,8 +149,11 @@ it('the admin port asks for the same tokens', async () => {
 it('each holds its own leases, and together they never admit more than the quota', async () => {
   const limited = await makeToken(registry.keys, { client: 'limited' });
   const statuses = await Promise.all(Array.from({ length: 30 }, () => infer(limited)));
-  expect(statuses.filter((status) => status === 200)).toHaveLength(5);
-  expect(statuses.filter((status) => status === 429)).toHaveLength(25);
+  const admitted = statuses.filter((status) => status === 200).length;
+  // A worker may still hold some of it when callers at the other one are refused: fewer are admitted then, never more.
+  expect(admitted).toBeGreaterThan(0);
+  expect(admitted).toBeLessThanOrEqual(5);
+  expect(statuses.filter((status) => status === 429)).toHaveLength(30 - admitted);
 });
 
 it('a start that cannot succeed ends with the reason, and is not tried again', async () => {
