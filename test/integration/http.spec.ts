@@ -42,6 +42,9 @@ describe('every route of the table', () => {
       '/oauth/token',
       '/.well-known/jwks.json',
       '/api/v1/sessions',
+      '/auth/providers',
+      '/auth/{provider}/start',
+      '/auth/{provider}/callback',
     ]);
   });
 

@@ -249,7 +249,9 @@ describe('an override', () => {
       { limit: 1, until: inAnHour(), client_id: 'admin' },
     ])
       await expect(quotas.override({ params, body })).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
-    await expect(quotas.revokeOverride({ params })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(quotas.revokeOverride({ params })).rejects.toMatchObject({
+      code: 'QUOTA_OVERRIDE_NOT_FOUND',
+    });
     const nowhere = { quota_id: uuidv7() };
     await expect(quotas.overrides({ params: nowhere })).rejects.toMatchObject({ code: 'QUOTA_NOT_FOUND' });
   });

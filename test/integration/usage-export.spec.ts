@@ -57,7 +57,7 @@ describe('usage', () => {
     const report = (sequence: number, ...rows: UsageRow[]) =>
       gateway.usage.report({ body: { source, sequence, rows } });
     await report(1, row('before', 1));
-    await expect(usage.readExport()).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(usage.readExport()).rejects.toMatchObject({ code: 'USAGE_EXPORT_NOT_FOUND' });
     receiver.answer(503);
     await usage.putExport({ body: { url: receiver.url, token: 'secret of the meter' } });
     await report(2, row('a', 3), row('b', 4));

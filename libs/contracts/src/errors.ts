@@ -44,6 +44,8 @@ export const errorTable = {
   PERSON_NOT_FOUND: row(404, 'The person does not exist'),
   TEAM_NOT_FOUND: row(404, 'The team does not exist'),
   QUOTA_NOT_FOUND: row(404, 'The quota does not exist'),
+  QUOTA_OVERRIDE_NOT_FOUND: row(404, 'The override does not exist or is over'),
+  USAGE_EXPORT_NOT_FOUND: row(404, 'Usage is not sent anywhere'),
   WEBHOOK_NOT_FOUND: row(404, 'The webhook does not exist'),
   DELIVERY_NOT_FOUND: row(404, 'The delivery does not exist'),
   UPLOAD_NOT_FOUND: row(404, 'The upload does not exist'),

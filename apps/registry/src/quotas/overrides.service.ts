@@ -65,7 +65,7 @@ export class OverridesService {
         quota_id: id,
         key: input.client_id ?? '',
       });
-      if (!row) throw new SluiceError('NOT_FOUND', 'No such override is in force.');
+      if (!row) throw new SluiceError('QUOTA_OVERRIDE_NOT_FOUND', 'No such override is in force.');
       await end(tx, quota, row, 'quota.revoke_override');
     });
   }

@@ -78,7 +78,7 @@ export class UsageExportService {
 
 async function find(manager: EntityManager): Promise<UsageExportEntity> {
   const row = await manager.findOneBy(UsageExportEntity, { id: exportId });
-  if (!row) throw new SluiceError('NOT_FOUND', 'Usage is not sent anywhere.');
+  if (!row) throw new SluiceError('USAGE_EXPORT_NOT_FOUND', 'Usage is not sent anywhere.');
   return row;
 }
 

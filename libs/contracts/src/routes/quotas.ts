@@ -82,7 +82,7 @@ export const quotaRoutes = {
     status: 204,
     params: quotas.QuotaParams,
     query: quotas.RevokeOverride,
-    errors: ['QUOTA_NOT_FOUND', 'NOT_FOUND'],
+    errors: ['QUOTA_NOT_FOUND', 'QUOTA_OVERRIDE_NOT_FOUND'],
   }),
   explain: route({
     method: 'GET',

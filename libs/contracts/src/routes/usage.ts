@@ -39,7 +39,7 @@ export const usageRoutes = {
     access: 'usage:read',
     status: 200,
     response: UsageExport,
-    errors: ['NOT_FOUND'],
+    errors: ['USAGE_EXPORT_NOT_FOUND'],
   }),
   putExport: route({
     method: 'PUT',
@@ -56,7 +56,7 @@ export const usageRoutes = {
     summary: 'Send no more usage; what waits is forgotten',
     access: 'usage:write',
     status: 204,
-    errors: ['NOT_FOUND'],
+    errors: ['USAGE_EXPORT_NOT_FOUND'],
   }),
   prices: route({
     method: 'GET',
