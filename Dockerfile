@@ -37,4 +37,4 @@ CMD ["node", "--max-semi-space-size=64", "dist/apps/gateway/src/main.js"]
 
 FROM runtime AS node
 EXPOSE 8090
-CMD ["node", "dist/apps/node/src/main.js"]
+CMD ["node", "--max-semi-space-size=32", "--no-incremental-marking", "dist/apps/node/src/main.js"]

@@ -1,7 +1,7 @@
 /** How each program of Sluice is started here: its file, its settings, its log. A program gets only the secrets that it needs. */
 import { join } from 'node:path';
 import { inheritedEnv } from '#platform/env';
-import { gatewayNodeFlags, packageRoot } from '#platform/program';
+import { gatewayNodeFlags, inferenceNodeFlags, packageRoot } from '#platform/program';
 import type { Secrets } from './secrets.js';
 import type { Launch, PartSpec } from './supervise/part.js';
 
@@ -115,6 +115,7 @@ export function nodes(deployment: Deployment): PartSpec[] {
       deployment,
       name,
       program: 'node/src/main.js',
+      nodeFlags: inferenceNodeFlags,
       waitMs: stopWithinMs.node,
       settings: {
         ...withheld,

@@ -56,7 +56,7 @@ export function decodeBinary(input: BinaryInput): Elements {
       throw invalidTensor(`input '${name}': element ${bad} is ${bytes[bad] ?? 0}; BOOL takes 0 or 1`);
   }
   const isAligned = bytes.byteOffset % view.BYTES_PER_ELEMENT === 0;
-  const { buffer, byteOffset } = isAligned ? bytes : Uint8Array.from(bytes);
+  const { buffer, byteOffset } = isAligned ? bytes : new Uint8Array(bytes);
   return new view(buffer as ArrayBuffer, byteOffset, count);
 }
 

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { VersionConfig } from '#contracts/models';
 import type { Assignment, ReplicaReport } from '#contracts/nodes';
-import { packageRoot } from '#platform/program';
+import { inferenceNodeFlags, packageRoot } from '#platform/program';
 import type { z } from 'zod';
 import { NodeRegistry, joinToken } from '../../support/node-registry.js';
 import type { Target } from '../load.js';
@@ -54,6 +54,7 @@ export class Stage {
         SLUICE_NODE_LEAVE_GRACE_MS: '0',
         SLUICE_LOG_LEVEL: 'error',
       },
+      execArgv: [...inferenceNodeFlags],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     const [message] = (await once(child, 'message')) as [{ url: string }];

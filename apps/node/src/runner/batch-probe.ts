@@ -18,6 +18,8 @@ interface Runnable {
 /** The largest relative difference between a batch and singles that still counts as the same answer. */
 const maxDifference = 1e-5;
 const timingBudgetMs = 1_500;
+/** So long all sizes are timed: a small model's times are noisy, and tell little of where its best size is. */
+const patienceMs = 100;
 const runsPerSize = 3;
 /** Sizes tried for dynamic dimensions other than the first: many models refuse 1. */
 const trialSizes = [1, 32, 48, 224] as const;
@@ -97,7 +99,7 @@ async function timed(
   return { rows, ms };
 }
 
-/** Times sizes upwards until two in a row cost more per row than the best, or the budget is spent. */
+/** Times sizes upwards until two in a row cost more per row than the best, when that takes long, or the budget is spent. */
 async function measure(
   model: Runnable,
   row: readonly Tensor[],
@@ -109,9 +111,9 @@ async function measure(
   let best = Infinity;
   let worse = 0;
   for (const rows of batchSizes) {
-    if (rows > maxRows || worse === 2) break;
     // The next size costs about as much again as all before it; a slow model stops here.
     const spentMs = performance.now() - start;
+    if (rows > maxRows || (worse >= 2 && spentMs > patienceMs)) break;
     if (costs.length > 1 && spentMs * 2 > timingBudgetMs) break;
     const cost = await timed(model, row, outputs, rows);
     costs.push(cost);

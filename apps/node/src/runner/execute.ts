@@ -8,7 +8,8 @@ interface Runnable {
 }
 
 /**
- * The outputs of each request. A single request of more than `maxRows` rows is run in pieces when `maxRows` is above one.
+ * The outputs of each request. A single request of more than `maxRows` rows is run in pieces.
+ * @param maxRows Infinity: the model's requests are not cut
  * @throws what ONNX Runtime throws, or when the model does not give back as many rows as it got
  */
 export async function execute(
@@ -22,9 +23,7 @@ export async function execute(
   if (requests.length === 1) {
     const rows = rowsOf(first.inputs) ?? 1;
     return [
-      maxRows > 1 && rows > maxRows
-        ? await inPieces(model, first, rows, maxRows)
-        : await model.run(first.inputs, outputs),
+      rows > maxRows ? await inPieces(model, first, rows, maxRows) : await model.run(first.inputs, outputs),
     ];
   }
   const inputs = requests.map((request) => request.inputs);

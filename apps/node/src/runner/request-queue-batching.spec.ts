@@ -171,6 +171,18 @@ describe('a batching queue', () => {
     expect(bench.executions).toEqual([8]);
   });
 
+  it.each([
+    ['where the cost per row stops falling', (rows: number) => (rows <= 4 ? 4 : rows * 2), [4, 4, 1]],
+    ['down to single rows where batches do not pay', (rows: number) => rows * 1.2, Array(9).fill(1)],
+  ])('cuts a large request, %s', async (_, msOf, executions) => {
+    const bench = new Bench({
+      batching: { enabled: true, costs: batchSizes.map((rows) => ({ rows, ms: msOf(rows) })) },
+    });
+    bench.add(row(3, { rows: 9 }));
+    await bench.whenAnswered();
+    expect(bench.executions).toEqual(executions);
+  });
+
   it('serves higher priorities first', async () => {
     const bench = new Bench({ maxBatchRows: 1 });
     for (const priority of [0, 2, 1]) bench.add(row(priority, { priority }));

@@ -3,7 +3,7 @@
  * cost table says it pays, and answers in frames. An idle runner never waits (unless max_queue_delay_us says so); requests
  * that were cancelled, or cannot or did not make their deadline, are not run. A failing batch is run again one by one.
  */
-import type { CostTable } from '#inference/batching/cost-table';
+import type { Cost, CostTable } from '#inference/batching/cost-table';
 import { CostTables } from '#inference/batching/cost-tables';
 import { gather, inOrder } from '#inference/batching/gather';
 import type { Candidate } from '#inference/batching/gather';
@@ -276,9 +276,10 @@ export class RequestQueue {
     const rows = rowsIn(members);
     const requests = members.map(({ request }) => request);
     try {
-      const run = (): Promise<Tensor[][]> => execute(this.model, requests, this.limit(first.costs));
+      const most = this.options.batching.enabled ? this.limit(first.costs) : Infinity;
+      const run = (): Promise<Tensor[][]> => execute(this.model, requests, most);
       const { results, startMs: start, ms } = await timed(run, () => this.freeMs, this.nowMs);
-      if (first.key !== undefined) first.costs.add({ rows, ms });
+      if (first.key !== undefined) first.costs.add(pieceOf({ rows, ms }, most));
       for (const [index, member] of members.entries())
         this.answer(member, results[index] ?? [], { start, inferMs: ms, rows, isFirst: index === 0 });
       this.freeMs = this.nowMs();
@@ -320,5 +321,9 @@ export class RequestQueue {
     this.sink.send(id, fromRunner.failure, encodeMessage(failure));
   }
 }
+
+/** What one of the pieces cost, where a large request was cut. */
+const pieceOf = ({ rows, ms }: Cost, most: number): Cost =>
+  rows > most ? { rows: most, ms: (ms * most) / rows } : { rows, ms };
 
 const rowsIn = (members: readonly Candidate[]): number => members.reduce((sum, { rows }) => sum + rows, 0);

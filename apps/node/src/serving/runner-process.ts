@@ -41,6 +41,9 @@ import { ServiceTime } from './service-time.js';
 const besideUs = fileURLToPath(new URL('../runner/main.js', import.meta.url));
 const runnerMain = existsSync(besideUs) ? besideUs : join(packageRoot, 'dist/apps/node/src/runner/main.js');
 
+/** Tensors lie outside of V8's heap: as for the front, one short collection costs less than many small steps. */
+const runnerFlags = ['--no-incremental-marking'];
+
 /** How long a free runner may take to read and begin what it was given. */
 const takeUpMs = 100;
 
@@ -93,7 +96,7 @@ export class RunnerProcess {
       onLeft: (id) => this.writer.send(id, toRunner.cancel),
       onStuck: () => this.kill('it was stuck on a request'),
     });
-    this.child = spawn(process.execPath, [runnerMain], {
+    this.child = spawn(process.execPath, [...runnerFlags, runnerMain], {
       stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
       // A model is a stranger's program: it gets no secret of the node.
       env: inheritedEnv({ SLUICE_NODE_JOIN_TOKEN: '' }),

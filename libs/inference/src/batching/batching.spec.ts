@@ -128,13 +128,34 @@ describe('the cost table', () => {
     ).toEqual(Array(20).fill(4));
   });
 
+  it('goes beyond what the warm-up measured when that pays', () => {
+    const noisy = new CostTable([1, 2, 3].map((rows) => ({ rows, ms: rows })));
+    expect(chosen(noisy, 2_000, (rows) => 10 + rows).slice(-15)).toEqual(Array(15).fill(64));
+    const warm = new CostTable([1, 2, 3].map((rows) => ({ rows, ms: rows })));
+    expect(new Set(chosen(warm, 2_000, (rows) => (rows <= 4 ? 10 : 10 * rows)).slice(-100))).toEqual(
+      new Set([4]),
+    );
+  });
+
+  it('tries the neighbours again as soon as the chosen size has drifted', () => {
+    const steady = (rows: number): number => (rows <= 8 ? 8 : rows * 2);
+    const some = table(steady);
+    chosen(some, 600, steady);
+    const quicker = (rows: number): number => (rows <= 8 ? 4 : rows / 4);
+    const sizes = chosen(some, 40, quicker);
+    expect(sizes.indexOf(12)).toBeLessThan(25);
+    expect(sizes.at(-1)).toBeGreaterThan(8);
+    const slower = (rows: number): number => (rows <= 2 ? 2 : rows * 20);
+    expect(chosen(some, 60, slower).at(-1)).toBe(2);
+  });
+
   it('predicts between and beyond what was measured', () => {
     const some = new CostTable([
       { rows: 4, ms: 4 },
       { rows: 2, ms: 3 },
     ]);
     expect([1, 2, 3, 4, 8].map((rows) => some.predictMs(rows))).toEqual([3, 3, 3.5, 4, 8]);
-    expect([1, 2, 3, 9].map((rows) => some.floor(rows))).toEqual([1, 2, 2, 4]);
+    expect([1, 2, 3, 9].map((rows) => some.floor(rows))).toEqual([1, 2, 3, 8]);
   });
 });
 
