@@ -83,7 +83,7 @@ class Bench {
   add(request: Request): void {
     const head = {
       submittedMs: 0,
-      timeoutMs: request.timeoutMs ?? 1_000,
+      timeoutMs: request.timeoutMs ?? 60_000,
       protocol: 'oip',
       headerLength: undefined,
     } as const;
