@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 // Node gets these as well (--conditions): `import` among them would break every require() of a package that has both forms.
@@ -5,6 +6,8 @@ const resolve = { conditions: ['source', 'node'] };
 
 export default defineConfig({
   test: {
+    // Specs of one project share a PostgreSQL, which has an end of its connections.
+    maxWorkers: Math.min(availableParallelism(), 4),
     projects: [
       {
         resolve,
