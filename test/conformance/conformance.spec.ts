@@ -17,6 +17,12 @@ const pair = onnxModel({
     { type: 'Sub', inputs: ['a', 'b'], outputs: ['difference'] },
   ],
 });
+/** Its output is bytes, as its name says, and no text. */
+const bytesModel = onnxModel({
+  inputs: [{ name: 'text', type: 'BYTES', shape: ['n'] }],
+  outputs: [{ name: 'text_bytes', type: 'BYTES', shape: ['n'] }],
+  ops: [{ type: 'Identity', inputs: ['text'], outputs: ['text_bytes'] }],
+});
 
 let stage: Stage;
 beforeAll(async () => {
@@ -29,6 +35,9 @@ beforeAll(async () => {
       { model: 'raw-FP32', bytes: identityModel('FP32') },
       { model: 'raw-FP16', bytes: identityModel('FP16') },
       { model: 'raw-BYTES', bytes: identityModel('BYTES') },
+      { model: 'raw-text', bytes: identityModel('BYTES', [1]) },
+      { model: 'exact', bytes: identityModel('INT64') },
+      { model: 'bytes', bytes: bytesModel },
     ],
     { canary: 1 },
   );

@@ -31,7 +31,11 @@ export const serverCases: readonly Case[] = [
   get('is ready', '/v2/health/ready'),
   ...['/v2', '/v2/', '/v2?a=b'].map((path) =>
     get(`describes itself at ${path}`, path, {
-      json: { name: expect.any(String), version: expect.any(String), extensions: expect.any(Array) },
+      json: {
+        name: expect.any(String),
+        version: expect.any(String),
+        extensions: expect.arrayContaining(['binary_tensor_data', 'statistics', 'model_configuration']),
+      },
     }),
   ),
   get('describes a model', '/v2/models/pair', {
@@ -133,8 +137,20 @@ export const serverCases: readonly Case[] = [
           inference_stats: Object.fromEntries(
             counters.map((name) => [name, { count: expect.any(Number), ns: expect.any(Number) }]),
           ),
+          response_stats: {},
           batch_stats: expect.any(Array),
+          memory_usage: [{ type: 'CPU', id: 0, byte_size: expect.any(Number) }],
         });
+        for (const batch of row?.['batch_stats'] as object[])
+          expect(batch).toEqual({
+            batch_size: expect.any(Number),
+            ...Object.fromEntries(
+              ['compute_input', 'compute_infer', 'compute_output'].map((name) => [
+                name,
+                { count: expect.any(Number), ns: expect.any(Number) },
+              ]),
+            ),
+          });
       },
     }),
   ),
@@ -164,7 +180,12 @@ export const serverCases: readonly Case[] = [
   })),
 ];
 
-const good = (title: string, body: object, json: object | undefined, rest: Partial<Case> = {}): Case => ({
+const good = (
+  title: string,
+  body: object | string,
+  json: object | undefined,
+  rest: Partial<Case> = {},
+): Case => ({
   ...infer(body),
   title,
   status: 200,
@@ -241,6 +262,15 @@ export const jsonCases: readonly Case[] = [
     { inputs },
     { model_version: '1' },
     { path: '/v2/models/pair/versions/canary/infer' },
+  ),
+  good(
+    'answers NaN and the infinities as it takes them',
+    '{"inputs":[{"name":"x","datatype":"FP32","shape":[1,3],"data":[NaN,Infinity,-Infinity]}]}',
+    undefined,
+    {
+      path: '/v2/models/two%20words/infer',
+      check: ({ bytes }) => expect(bytes.toString()).toContain('"data":[NaN,Infinity,-Infinity]'),
+    },
   ),
   good('does without a content type', { inputs }, { outputs: [sum, difference] }, { headers: {} }),
   good(
@@ -362,6 +392,53 @@ export const binaryCases: readonly Case[] = [
       json: { outputs: [{ name: 'y', shape: [3] }] },
     },
   ),
+  binary(
+    'takes text in a raw body',
+    {
+      path: '/v2/models/raw-text/infer',
+      headers: { 'inference-header-content-length': '0' },
+      body: Buffer.from('käse'),
+    },
+    {
+      json: { outputs: [{ name: 'y', datatype: 'BYTES', shape: [1] }] },
+      check: ({ bytes, headers }) =>
+        expect(bytes.subarray(Number(headers['inference-header-content-length']))).toEqual(
+          Buffer.from('\x05\0\0\0k\xc3\xa4se', 'latin1'),
+        ),
+    },
+  ),
+  binary(
+    'gives classes in binary',
+    {
+      path: '/v2/models/two%20words/infer',
+      body: {
+        inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 3], data: [0, 1, 0.5] }],
+        outputs: [{ name: 'y', parameters: { classification: 1, binary_data: true } }],
+      },
+    },
+    {
+      json: {
+        outputs: [{ name: 'y', datatype: 'BYTES', shape: [1, 1], parameters: { binary_data_size: 14 } }],
+      },
+      check: ({ bytes }) => expect(bytes.subarray(-10).toString()).toBe('1.000000:1'),
+    },
+  ),
+  binary(
+    'gives outputs no parameters but their size',
+    binaryBody(
+      {
+        inputs: binaryInputs,
+        outputs: [{ name: 'sum', parameters: { binary_data: true } }, { name: 'difference' }],
+      },
+      ...twoTensors,
+    ),
+    {
+      check: ({ json }) => {
+        const { outputs } = json as { outputs: { parameters?: object }[] };
+        expect(outputs.map(({ parameters }) => parameters)).toEqual([{ binary_data_size: 8 }, undefined]);
+      },
+    },
+  ),
   binary('reads gzip', encoded('gzip', gzipSync), { json: { outputs: [sum, difference] } }),
   binary('reads deflate', encoded('deflate', deflateSync), { json: { outputs: [sum, difference] } }),
   binary('writes gzip', askFor('gzip'), {
@@ -435,6 +512,23 @@ export const refusalCases: readonly Case[] = [
     /UTF-8/i,
   ),
   bad('FP16 in JSON', half([1]), /FP16.*JSON|JSON.*FP16/s, { path: '/v2/models/raw-FP16/infer' }),
+  bad('parameters of Triton’s own', { parameters: { triton_x: 1 }, inputs }, /triton_/),
+  bad('a parameter that is a list', { parameters: { priority: [1] }, inputs }, /priority/),
+  bad('an id that is no text', { id: 7, inputs }, /id/),
+  bad(
+    'shared memory',
+    { inputs: [{ ...a, data: undefined, parameters: { shared_memory_region: 'x' } }, b] },
+    /shared memory/,
+  ),
+  bad(
+    'classes of text',
+    {
+      inputs: [{ name: 'x', datatype: 'BYTES', shape: [1], data: ['a'] }],
+      outputs: [{ name: 'y', parameters: { classification: 1 } }],
+    },
+    /y/,
+    { path: '/v2/models/raw-BYTES/infer' },
+  ),
   bad('a timeout that is no number', { parameters: { timeout: 'soon' }, inputs }, /timeout/),
   badBinary('truncated tensors', { inputs: binaryInputs }, /./, floats(1, 2), floats(10)),
   badBinary('left-over bytes', { inputs: binaryInputs }, /./, ...twoTensors, floats(1)),

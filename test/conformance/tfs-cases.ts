@@ -69,9 +69,20 @@ export const predictCases: readonly Case[] = [
   predict(
     'takes bytes in base64',
     { instances: [{ b64: text }, 'x'] },
-    { predictions: expect.any(Array) },
+    { predictions: ['käse', 'x'] },
     bytes,
   ),
+  predict(
+    'gives bytes in base64 where the output’s name says so',
+    { instances: [{ b64: text }] },
+    { predictions: [{ b64: text }] },
+    { path: '/v1/models/bytes:predict' },
+  ),
+  predict('keeps integers of 64 bits', '{"inputs":[9223372036854775807,-9007199254740993]}', undefined, {
+    path: '/v1/models/exact:predict',
+    check: ({ bytes: body }) =>
+      expect(body.toString()).toBe('{"outputs":[9223372036854775807,-9007199254740993]}'),
+  }),
   predict(
     'answers for a version',
     { instances: [1] },
