@@ -1,4 +1,5 @@
 /** The way of a version from upload to archive, through the one public address. */
+import { isDeepStrictEqual } from 'node:util';
 import { uploadVersion } from '#client/upload';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { irisFile, irisRequest } from '../support/iris.js';
@@ -45,6 +46,34 @@ describe('a release', () => {
 
   it('gives no traffic before someone releases it', async () => {
     await eventually(async () => (await answeringVersion()) === '503 NO_TRAFFIC' || undefined, 'NO_TRAFFIC');
+  });
+
+  it('unloads and loads versions on Triton’s repository calls', async () => {
+    const operator = await platform.createCaller(['admin', 'infer']);
+    const call = async (path: string, body: object = {}): Promise<unknown> => {
+      const answer = await fetch(`${platform.gatewayUrl}/v2/repository/${path}`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${await operator.token()}` },
+        body: JSON.stringify(body),
+      });
+      expect(answer.status).toBe(200);
+      return answer.json();
+    };
+    const whenIndexIs = (states: Record<string, string>): Promise<unknown> =>
+      eventually(
+        async () => {
+          const rows = (await call('index')) as { name: string; version: string; state: string }[];
+          const mine = rows.filter(({ name }) => name === model).map((row) => [row.version, row.state]);
+          return isDeepStrictEqual(Object.fromEntries(mine), states) || undefined;
+        },
+        `the index is ${JSON.stringify(states)}`,
+      );
+    await call(`models/${model}/unload`);
+    await whenIndexIs({ 1: 'UNAVAILABLE', 2: 'UNAVAILABLE' });
+    await call(`models/${model}/load`);
+    await whenIndexIs({ 1: 'UNAVAILABLE', 2: 'READY' });
+    await call(`models/${model}/load`, { parameters: { version: 1 } });
+    await whenIndexIs({ 1: 'READY', 2: 'READY' });
   });
 
   it('answers with the released version, by name, number and alias', async () => {
