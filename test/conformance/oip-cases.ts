@@ -141,7 +141,7 @@ export const serverCases: readonly Case[] = [
           batch_stats: expect.any(Array),
           memory_usage: [{ type: 'CPU', id: 0, byte_size: expect.any(Number) }],
         });
-        for (const batch of row?.['batch_stats'] as object[])
+        for (const batch of (row?.['batch_stats'] ?? []) as object[])
           expect(batch).toEqual({
             batch_size: expect.any(Number),
             ...Object.fromEntries(
