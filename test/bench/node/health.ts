@@ -1,5 +1,6 @@
 /** How quickly the node says that it lives while its runners have more to do than they can. */
 import { Agent, get } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { quantile } from '../quantiles.js';
 import { table } from '../report.js';
 import { binaryBody } from '../tensors.js';
@@ -11,6 +12,8 @@ import type { Times } from './times.js';
 
 const connections = 64;
 const everyMs = 10;
+/** Until the load generator has started, and its first requests no longer come all at once. */
+const saturationMs = 1_000;
 const targetMs = 10;
 
 function askOnce(url: URL, agent: Agent): Promise<number> {
@@ -45,7 +48,8 @@ async function askFor(url: URL, durationMs: number): Promise<number[]> {
 /** Markdown of this part. */
 export async function healthPart(stage: Stage, model: BenchModel, times: Times): Promise<Part> {
   const server = await stage.load(model);
-  const load = closedLoop(server, binaryBody(model.inputs), connections, times.healthMs);
+  const load = closedLoop(server, binaryBody(model.inputs), connections, saturationMs + times.healthMs);
+  await sleep(saturationMs);
   const tookMs = await askFor(new URL('/v2/health/live', stage.url), times.healthMs);
   await load;
   await server.stop();

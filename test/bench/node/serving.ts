@@ -137,23 +137,22 @@ const header = (load: string): string[] => [
   'CPU µs per request',
 ];
 
-/** The ratios that have targets: the node beside the faster of its peers, at the largest concurrency measured. */
+/** The ratios that have targets: the node beside each of its peers, at the largest concurrency measured. */
 function targetsOf(rows: readonly Row[], model: BenchModel, form: string): Part['targets'] {
   const last = rows.filter((row) => row.model === model && row.form === form).at(-1)?.load;
   const [node, ...peers] = rows.filter(
     (row) => row.model === model && row.form === form && row.load === last,
   );
   if (!node) return [];
-  const best = peers.reduce((one, other) =>
-    medians(other.windows).perSecond > medians(one.windows).perSecond ? other : one,
-  );
-  const throughput = medianRatio(node.windows, best.windows, perSecondOf);
-  const cpu = medianRatio(node.windows, best.windows, totalCpuUs);
-  const what = `${model.name}, ${form}, ${last} connections, beside the ${best.server}`;
-  return [
-    [`predictions/s: ${what}`, atLeast(throughput, model.isTiny ? tinyThroughput : ownThroughput)],
-    [`CPU per request: ${what}`, model.isTiny ? atMost(cpu, tinyCpu) : `${cpu.toFixed(2)}×`],
-  ];
+  return peers.flatMap((peer) => {
+    const throughput = medianRatio(node.windows, peer.windows, perSecondOf);
+    const cpu = medianRatio(node.windows, peer.windows, totalCpuUs);
+    const what = `${model.name}, ${form}, ${last} connections, beside the ${peer.server}`;
+    return [
+      [`predictions/s: ${what}`, atLeast(throughput, model.isTiny ? tinyThroughput : ownThroughput)],
+      [`CPU per request: ${what}`, model.isTiny ? atMost(cpu, tinyCpu) : `${cpu.toFixed(2)}×`],
+    ] as const;
+  });
 }
 
 /** Markdown of this part. */

@@ -15,10 +15,10 @@ export interface Times {
 export const fullTimes: Times = {
   windowMs: 700,
   rounds: 3,
-  batcherRounds: 4,
+  batcherRounds: 6,
   openMs: 1_200,
   openRounds: 2,
-  healthMs: 4_000,
+  healthMs: 8_000,
   codecRuns: 60,
   concurrencies: [1, 8, 64],
 };
