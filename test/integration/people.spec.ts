@@ -279,6 +279,50 @@ describe('roles', () => {
     expect((await client.teams.list()).items.map(({ name }) => name)).toEqual(['red']);
   });
 
+  it('show the quotas and the usage of the own team, and let its admin set the quotas of its clients only', async () => {
+    const make = (team: string) => root.clients.create({ body: { name: 'x', team, scopes: ['infer'] } });
+    const [mine, theirs] = [await make('red'), await make('blue')];
+    const body = { window: 'minute', limit: 10 } as const;
+    const all = await root.quotas.create({ body: { ...body, name: 'all' } });
+    const blue = await root.quotas.create({ body: { ...body, name: 'blue', team: 'blue' } });
+    const red = await root.quotas.create({ body: { ...body, name: 'red', team: 'red' } });
+    const { client } = await makePerson({ team: 'red', role: 'admin' });
+    let made = 0;
+    const create = (of: object) =>
+      codeOf(client.quotas.create({ body: { ...body, name: `made-${(made += 1)}`, ...of } }));
+    expect(await create({ client_id: mine.client_id })).toBe('OK');
+    expect(await create({ client_id: theirs.client_id })).toBe('FORBIDDEN');
+    expect(await create({ team: 'red' })).toBe('FORBIDDEN');
+    expect(await create({})).toBe('FORBIDDEN');
+    const change = (id: string) =>
+      codeOf(client.quotas.update({ params: { quota_id: id }, body: { limit: 1_000 } }));
+    expect([await change(red.id), await change(blue.id), await change(all.id)]).toEqual([
+      'FORBIDDEN',
+      'QUOTA_NOT_FOUND',
+      'QUOTA_NOT_FOUND',
+    ]);
+    expect(await codeOf(client.quotas.remove({ params: { quota_id: blue.id } }))).toBe('QUOTA_NOT_FOUND');
+    const { items } = await client.quotas.list();
+    expect(items.map((quota) => quota.client_id ?? quota.team).toSorted()).toEqual(
+      [mine.client_id, 'red'].toSorted(),
+    );
+    expect((await client.quotas.list({ query: { team: 'blue' } })).items).toEqual([]);
+    const explain = (client_id: string) => codeOf(client.quotas.explain({ query: { client_id } }));
+    expect([await explain(mine.client_id), await explain(theirs.client_id)]).toEqual([
+      'OK',
+      'CLIENT_NOT_FOUND',
+    ]);
+    const query = { from: '2026-01-01T00:00:00Z', to: '2026-02-01T00:00:00Z', group_by: 'team' };
+    await registry.dataSource.query(
+      `INSERT INTO usage_hours (hour, team, client_id, endpoint, version, outcome, requests, request_bytes, response_bytes, rows, compute_us)
+       SELECT '2026-01-05T00:00:00Z', team, 'x', 'iris', 1, 'success', 7, 0, 0, 0, 0 FROM unnest(ARRAY['red', 'blue']) AS team`,
+    );
+    expect((await client.usage.read({ query })).items).toMatchObject([{ team: 'red', requests: 7 }]);
+    const statement = (team: string) =>
+      codeOf(client.usage.statement({ params: { team, month: '2026-01' } }));
+    expect([await statement('red'), await statement('blue')]).toEqual(['OK', 'FORBIDDEN']);
+  });
+
   it('of one team decide nothing for the platform, not even an admin’s', async () => {
     const { client } = await makePerson({ team: 'red', role: 'admin' });
     expect(await codeOf(client.teams.create({ body: { name: 'mine' } }))).toBe('FORBIDDEN');

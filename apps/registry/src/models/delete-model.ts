@@ -4,6 +4,7 @@ import { ModelEntity } from '#database/entities/model.entity';
 import { AliasEntity, VersionEntity } from '#database/entities/version.entity';
 import type { WriteContext } from '#database/transactions';
 import { SluiceError } from '#platform/errors';
+import { toEndpoint } from '../endpoints/endpoints.mapper.js';
 import { violatedConstraint } from '../http/violations.js';
 import { deleteVersion } from '../versions/version-removal.js';
 import { viewModel } from './view-model.js';
@@ -21,7 +22,8 @@ export async function deleteModel(tx: WriteContext, model: ModelEntity): Promise
 }
 
 async function deleteEndpoints(tx: WriteContext, model: ModelEntity): Promise<void> {
-  for (const { id, name } of await tx.manager.findBy(EndpointEntity, { model_id: model.id })) {
+  for (const row of await tx.manager.findBy(EndpointEntity, { model_id: model.id })) {
+    const { id, name } = row;
     const targets = await tx.manager.query<unknown[]>(
       'SELECT 1 FROM traffic_targets WHERE endpoint_id = $1',
       [id],
@@ -34,6 +36,7 @@ async function deleteEndpoints(tx: WriteContext, model: ModelEntity): Promise<vo
       const detail = `Quotas or prices are set for the endpoint "${name}". Delete them first.`;
       throw new SluiceError('VERSION_IN_USE', detail, { cause: error });
     });
-    await tx.audit({ action: 'endpoint.delete', subject: `endpoints/${name}` });
+    const before = toEndpoint(row, model.name);
+    await tx.audit({ action: 'endpoint.delete', subject: `endpoints/${name}`, before });
   }
 }

@@ -3,9 +3,11 @@ import type { Page } from '#contracts/common';
 import type { RouteInput } from '#contracts/route';
 import { routes } from '#contracts/routes';
 import { Controller } from '@nestjs/common';
+import { teamsWith } from '../auth/team-access.js';
 import { Caller } from '../http/caller.js';
 import { Input } from '../http/input.decorator.js';
 import { Route } from '../http/route.decorator.js';
+import { QuotaAccess } from './quota-access.js';
 import { OverridesService } from './overrides.service.js';
 import { QuotaExplainer } from './quota-explainer.service.js';
 import { QuotaLedger } from './quota-ledger.service.js';
@@ -20,30 +22,35 @@ export class QuotasController {
     private readonly overrides: OverridesService,
     private readonly ledger: QuotaLedger,
     private readonly explainer: QuotaExplainer,
+    private readonly access: QuotaAccess,
   ) {}
 
   @Route(routes.quotas.create)
-  create(@Input() { body }: RouteInput<R['create']>, @Caller() caller: Caller): Promise<Quota> {
+  async create(@Input() { body }: RouteInput<R['create']>, @Caller() caller: Caller): Promise<Quota> {
+    await this.access.requireSetting(body, caller);
     return this.quotas.create(body, caller);
   }
 
   @Route(routes.quotas.list)
-  list(@Input() { query }: RouteInput<R['list']>): Promise<Page<Quota>> {
-    return this.quotas.list(query);
+  list(@Input() { query }: RouteInput<R['list']>, @Caller() caller: Caller): Promise<Page<Quota>> {
+    return this.quotas.list(query, teamsWith(caller, 'quotas:read'));
   }
 
   @Route(routes.quotas.update)
-  update(@Input() { params, body }: RouteInput<R['update']>, @Caller() caller: Caller): Promise<Quota> {
+  async update(@Input() { params, body }: RouteInput<R['update']>, @Caller() caller: Caller): Promise<Quota> {
+    await this.access.requireChanging(params.quota_id, caller);
     return this.quotas.update(params.quota_id, body, caller);
   }
 
   @Route(routes.quotas.remove)
-  remove(@Input() { params }: RouteInput<R['remove']>, @Caller() caller: Caller): Promise<void> {
+  async remove(@Input() { params }: RouteInput<R['remove']>, @Caller() caller: Caller): Promise<void> {
+    await this.access.requireChanging(params.quota_id, caller);
     return this.quotas.remove(params.quota_id, caller);
   }
 
   @Route(routes.quotas.reset)
-  reset(@Input() { params }: RouteInput<R['reset']>, @Caller() caller: Caller): Promise<Quota> {
+  async reset(@Input() { params }: RouteInput<R['reset']>, @Caller() caller: Caller): Promise<Quota> {
+    await this.access.requireChanging(params.quota_id, caller);
     return this.quotas.reset(params.quota_id, caller);
   }
 
@@ -53,33 +60,44 @@ export class QuotasController {
   }
 
   @Route(routes.quotas.grant)
-  grant(@Input() { params, body }: RouteInput<R['grant']>, @Caller() caller: Caller): Promise<Quota> {
+  async grant(@Input() { params, body }: RouteInput<R['grant']>, @Caller() caller: Caller): Promise<Quota> {
+    await this.access.requireChanging(params.quota_id, caller);
     return this.quotas.grant(params.quota_id, body, caller);
   }
 
   @Route(routes.quotas.override)
-  override(
+  async override(
     @Input() { params, body }: RouteInput<R['override']>,
     @Caller() caller: Caller,
   ): Promise<QuotaOverride> {
+    await this.access.requireChanging(params.quota_id, caller);
     return this.overrides.put(params.quota_id, body, caller);
   }
 
   @Route(routes.quotas.overrides)
-  async listOverrides(@Input() { params }: RouteInput<R['overrides']>): Promise<{ items: QuotaOverride[] }> {
+  async listOverrides(
+    @Input() { params }: RouteInput<R['overrides']>,
+    @Caller() caller: Caller,
+  ): Promise<{ items: QuotaOverride[] }> {
+    await this.access.requireSeeing(params.quota_id, caller);
     return { items: await this.overrides.list(params.quota_id) };
   }
 
   @Route(routes.quotas.revokeOverride)
-  revokeOverride(
+  async revokeOverride(
     @Input() { params, query }: RouteInput<R['revokeOverride']>,
     @Caller() caller: Caller,
   ): Promise<void> {
+    await this.access.requireChanging(params.quota_id, caller);
     return this.overrides.revoke(params.quota_id, query, caller);
   }
 
   @Route(routes.quotas.explain)
-  explain(@Input() { query }: RouteInput<R['explain']>): Promise<QuotaExplanation> {
+  async explain(
+    @Input() { query }: RouteInput<R['explain']>,
+    @Caller() caller: Caller,
+  ): Promise<QuotaExplanation> {
+    await this.access.requireExplaining(query.client_id, caller);
     return this.explainer.explain(query);
   }
 }

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { QuotaAccess } from './quota-access.js';
 import { OverridesService } from './overrides.service.js';
 import { QuotaExplainer } from './quota-explainer.service.js';
 import { QuotaLedger } from './quota-ledger.service.js';
@@ -8,6 +9,6 @@ import { QuotasService } from './quotas.service.js';
 
 @Module({
   controllers: [QuotasController],
-  providers: [QuotasService, OverridesService, QuotaLedger, QuotaExplainer, QuotaSweeper],
+  providers: [QuotaAccess, QuotasService, OverridesService, QuotaLedger, QuotaExplainer, QuotaSweeper],
 })
 export class QuotasModule {}

@@ -7,7 +7,8 @@ import { SluiceError } from '#platform/errors';
 import { advance, emptyRow } from '#quota/ledger';
 import { Injectable } from '@nestjs/common';
 import { isDeepStrictEqual } from 'node:util';
-import { DataSource, MoreThan } from 'typeorm';
+import { And, DataSource, Equal, In, MoreThan, Raw } from 'typeorm';
+import type { FindOptionsWhere } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import type { Caller } from '../http/caller.js';
@@ -46,15 +47,17 @@ export class QuotasService {
     });
   }
 
-  async list(query: z.output<typeof ListQuotas>): Promise<Page<Quota>> {
+  /** @param teams whose quotas may be seen, those of their clients among them; undefined: all */
+  async list(query: z.output<typeof ListQuotas>, teams: string[] | undefined): Promise<Page<Quota>> {
     const after = decodePageToken(query.page_token, PageKey);
+    const where: FindOptionsWhere<QuotaEntity> = {
+      ...(after ? { id: MoreThan(after[0]) } : {}),
+      ...(query.team === undefined ? {} : { team: query.team }),
+      ...(query.client_id === undefined ? {} : { client_id: query.client_id }),
+      ...(query.endpoint === undefined ? {} : { endpoint: query.endpoint }),
+    };
     const rows = await this.dataSource.getRepository(QuotaEntity).find({
-      where: {
-        ...(after ? { id: MoreThan(after[0]) } : {}),
-        ...(query.team === undefined ? {} : { team: query.team }),
-        ...(query.client_id === undefined ? {} : { client_id: query.client_id }),
-        ...(query.endpoint === undefined ? {} : { endpoint: query.endpoint }),
-      },
+      where: teams ? visibleTo(teams, where) : where,
       order: { id: 'ASC' },
       take: query.page_size + 1,
     });
@@ -132,6 +135,19 @@ function keyOf({ client_id, per_client }: QuotaEntity, client: string | undefine
 /** What holds without the registry when nobody said so: long windows are budgets, short ones protect capacity. */
 const usualOutage = (window: Quota['window']): Quota['outage'] =>
   window === 'day' || window === 'month' ? 'deny' : 'local_share';
+
+function visibleTo(teams: string[], where: FindOptionsWhere<QuotaEntity>): FindOptionsWhere<QuotaEntity>[] {
+  const own = typeof where.team === 'string' ? teams.filter((team) => team === where.team) : teams;
+  const ofOwnClients = Raw(
+    (column) => `${column} IN (SELECT client_id FROM clients WHERE team = ANY(:teams))`,
+    { teams },
+  );
+  const clients = where.client_id === undefined ? ofOwnClients : And(Equal(where.client_id), ofOwnClients);
+  return [
+    { ...where, team: In(own) },
+    { ...where, client_id: clients },
+  ];
+}
 
 /** What a violated constraint means to the caller. */
 function refusalOf(error: unknown, row: QuotaEntity): SluiceError | undefined {

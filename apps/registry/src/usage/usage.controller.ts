@@ -4,6 +4,7 @@ import type { Price, Statement, UsageReceipt, UsageSum } from '#contracts/usage'
 import type { UsageExport } from '#contracts/usage-export';
 import { Controller, Res } from '@nestjs/common';
 import type { FastifyReply } from 'fastify';
+import { requireIn, teamsWith } from '../auth/team-access.js';
 import { Caller } from '../http/caller.js';
 import { Input } from '../http/input.decorator.js';
 import { Route } from '../http/route.decorator.js';
@@ -28,13 +29,20 @@ export class UsageController {
   }
 
   @Route(routes.usage.read)
-  async read(@Input() { query }: RouteInput<R['read']>): Promise<{ items: UsageSum[] }> {
-    return { items: await this.usage.sums(query) };
+  async read(
+    @Input() { query }: RouteInput<R['read']>,
+    @Caller() caller: Caller,
+  ): Promise<{ items: UsageSum[] }> {
+    return { items: await this.usage.sums(query, teamsWith(caller, 'usage:read')) };
   }
 
   @Route(routes.usage.export)
-  async export(@Input() { query }: RouteInput<R['export']>, @Res() reply: FastifyReply): Promise<void> {
-    const text = toCsv(query.group_by, await this.usage.sums(query));
+  async export(
+    @Input() { query }: RouteInput<R['export']>,
+    @Caller() caller: Caller,
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
+    const text = toCsv(query.group_by, await this.usage.sums(query, teamsWith(caller, 'usage:read')));
     await reply
       .header('content-disposition', 'attachment; filename="usage.csv"')
       .type('text/csv; charset=utf-8')
@@ -67,7 +75,8 @@ export class UsageController {
   }
 
   @Route(routes.usage.statement)
-  statement(@Input() { params }: RouteInput<R['statement']>): Promise<Statement> {
+  statement(@Input() { params }: RouteInput<R['statement']>, @Caller() caller: Caller): Promise<Statement> {
+    requireIn(caller, params.team, 'usage:read');
     return this.prices.statement(params.team, params.month);
   }
 }

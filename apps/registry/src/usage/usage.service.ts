@@ -42,7 +42,8 @@ export class UsageService {
     );
   }
 
-  sums(query: z.output<typeof GetUsage>): Promise<UsageSum[]> {
+  /** @param teams whose usage may be seen; undefined: all */
+  sums(query: z.output<typeof GetUsage>, teams: readonly string[] | undefined): Promise<UsageSum[]> {
     const groups = query.group_by.map((group) => `${expressions[group]} AS ${group}`);
     const positions = query.group_by.map((_, index) => index + 1).join(', ');
     return this.dataSource.query<UsageSum[]>(
@@ -51,6 +52,7 @@ export class UsageService {
        FROM usage_hours
        WHERE hour >= $1 AND hour < $2 AND ($3::text IS NULL OR team = $3) AND ($4::text IS NULL OR client_id = $4)
          AND ($5::text IS NULL OR endpoint = $5) AND ($6::text IS NULL OR outcome = $6)
+         AND ($7::text[] IS NULL OR team = ANY($7))
        ${positions === '' ? '' : `GROUP BY ${positions} ORDER BY ${positions}`}`,
       [
         query.from,
@@ -59,6 +61,7 @@ export class UsageService {
         query.client_id ?? null,
         query.endpoint ?? null,
         query.outcome ?? null,
+        teams ?? null,
       ],
     );
   }
