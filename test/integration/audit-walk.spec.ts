@@ -268,6 +268,14 @@ const acts: Record<string, Act> = {
       body: { unit: 'requests', currency: 'EUR', price_per_million: '1.5', valid_from: inOneHour() },
     }),
   ],
+  'usage.putExport': ['made', () => ({ body: { url: receiverUrl() } })],
+  'usage.removeExport': [
+    'gone',
+    async () => {
+      await registry.admin.usage.putExport({ body: { url: receiverUrl() } });
+      return {};
+    },
+  ],
   'clients.create': ['made', () => ({ body: { name: 'x', scopes: ['infer'] } })],
   'clients.update': ['changed', async () => ({ params: await client(), body: { name: 'new' } })],
   'clients.disable': ['changed', async () => ({ params: await client() })],
@@ -305,7 +313,7 @@ const acts: Record<string, Act> = {
 const others: Record<string, string> = {
   'auth.token': 'issues a token',
   'models.previewRetention': 'changes nothing',
-  'experiments.create': 'training log; audited without a before',
+  'experiments.create': 'training log',
   'runs.create': 'training log',
   'runs.log': 'training log: thousands of metrics a second',
   'runs.finish': 'training log',

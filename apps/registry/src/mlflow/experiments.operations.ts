@@ -157,7 +157,9 @@ export class ExperimentOperations {
         if (violatedConstraint(error) !== 'experiments_name_key') throw error;
         throw new SluiceError('ALREADY_EXISTS', `Experiment '${wanted.name ?? ''}' already exists.`);
       });
-      await tx.audit({ action, subject: `experiments/${row.name}`, after: wanted });
+      const before = { name: row.name, deleted_at: row.deleted_at };
+      const after = { ...before, ...wanted };
+      await tx.audit({ action, subject: `experiments/${row.name}`, before, after });
     });
   }
 
@@ -177,6 +179,7 @@ export class ExperimentOperations {
       await tx.audit({
         action: 'experiment.tag',
         subject: `experiments/${row.name}`,
+        before: { tags: row.tags },
         after: { tags, removed },
       });
     });

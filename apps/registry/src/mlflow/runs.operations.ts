@@ -178,7 +178,8 @@ export class RunOperations {
       if (name !== run.name)
         await writeBatch(tx.manager, id, { params: {}, tags: { [runNameTag]: name }, metrics: [] });
       if (status !== run.status) {
-        await tx.audit({ action: 'run.update', subject: `runs/${id}`, after: { status } });
+        const before = { status: run.status };
+        await tx.audit({ action: 'run.update', subject: `runs/${id}`, before, after: { status } });
         await announceRun(tx.manager, id);
       }
     });
@@ -187,9 +188,13 @@ export class RunOperations {
 
   private async setDeleted(id: string, deletedAt: Date | null, caller: Caller): Promise<void> {
     await this.transactions.write(caller, async (tx) => {
-      const { affected } = await tx.manager.update(RunEntity, { id }, { deleted_at: deletedAt });
-      if (affected === 0) throw runNotFound(id);
-      await tx.audit({ action: deletedAt ? 'run.delete' : 'run.restore', subject: `runs/${id}` });
+      const lock = { mode: 'pessimistic_write' } as const;
+      const run = await tx.manager.findOne(RunEntity, { where: { id }, lock });
+      if (run === null) throw runNotFound(id);
+      await tx.manager.update(RunEntity, { id }, { deleted_at: deletedAt });
+      const action = deletedAt ? 'run.delete' : 'run.restore';
+      const before = { deleted_at: run.deleted_at };
+      await tx.audit({ action, subject: `runs/${id}`, before, after: { deleted_at: deletedAt } });
     });
   }
 

@@ -39,6 +39,7 @@ const Create = z.object({
   description: Description.default(''),
   tags: tagList(maxRegistryTagChars),
 });
+type Annotations = Pick<VersionEntity, 'description' | 'tags'>;
 const stages: Readonly<Record<string, string>> = {
   none: 'None',
   staging: 'Staging',
@@ -75,7 +76,7 @@ export class VersionOperations {
         input: Version.extend({ description: Description }),
       },
       async (input, caller) => {
-        await this.update(input, { description: input.description }, caller);
+        await this.update(input, () => ({ description: input.description }), caller);
         return this.view(input);
       },
     ),
@@ -96,15 +97,15 @@ export class VersionOperations {
             'INVALID_REQUEST',
             `Tags that begin with "${ownTagPrefix}" are the registry's.`,
           );
-        const { tags } = await this.row(input);
-        await this.update(input, { tags: { ...tags, [input.key]: input.value } }, caller);
+        const withTag = ({ tags }: VersionEntity) => ({ tags: { ...tags, [input.key]: input.value } });
+        await this.update(input, withTag, caller);
       },
     ),
     operation(
       { ...write, method: 'DELETE', path: 'model-versions/delete-tag', input: Version.extend({ key: Key }) },
       async (input, caller) => {
-        const { [input.key]: _gone, ...tags } = (await this.row(input)).tags;
-        await this.update(input, { tags }, caller);
+        const withoutTag = ({ tags: { [input.key]: _gone, ...tags } }: VersionEntity) => ({ tags });
+        await this.update(input, withoutTag, caller);
       },
     ),
     operation({ ...write, path: 'model-versions/transition-stage', input: Transition }, (input, caller) =>
@@ -182,13 +183,17 @@ export class VersionOperations {
 
   private async update(
     address: z.output<typeof Version>,
-    wanted: Partial<Pick<VersionEntity, 'description' | 'tags'>>,
+    change: (last: VersionEntity) => Partial<Annotations>,
     caller: Caller,
   ): Promise<void> {
-    const row = await this.row(address);
+    const { id, ...row } = await this.row(address);
     await this.transactions.write(caller, async (tx) => {
-      await tx.manager.update(VersionEntity, { id: row.id }, wanted);
-      await tx.audit({ action: 'version.update', subject: subjectOf(row), after: wanted });
+      const lock = { mode: 'pessimistic_write' } as const;
+      const last = await tx.manager.findOneOrFail(VersionEntity, { where: { id }, lock });
+      const before: Annotations = { description: last.description, tags: last.tags };
+      const after: Annotations = { ...before, ...change(last) };
+      await tx.manager.update(VersionEntity, { id }, after);
+      await tx.audit({ action: 'version.update', subject: subjectOf(row), before, after });
     });
   }
 
@@ -198,6 +203,7 @@ export class VersionOperations {
       throw new SluiceError('INVALID_REQUEST', `Invalid Model Version stage: ${input.stage.slice(0, 100)}.`);
     const row = await this.row(input);
     await this.transactions.write(caller, async (tx) => {
+      const before = { stage: row.stage };
       if (input.archive_existing_versions)
         await tx.manager.query(
           `UPDATE mlflow_versions x SET stage = 'Archived' FROM versions v, models m
@@ -209,10 +215,11 @@ export class VersionOperations {
          ON CONFLICT (version_id) DO UPDATE SET stage = excluded.stage`,
         [row.id, stage],
       );
-      await tx.audit({ action: 'version.stage', subject: subjectOf(row), after: { stage } });
+      await tx.audit({ action: 'version.stage', subject: subjectOf(row), before, after: { stage } });
     });
     return this.view(input);
   }
 }
 
-const subjectOf = (row: MlflowVersionRow): string => `models/${row.model}/versions/${row.number}`;
+const subjectOf = (row: Pick<MlflowVersionRow, 'model' | 'number'>): string =>
+  `models/${row.model}/versions/${row.number}`;

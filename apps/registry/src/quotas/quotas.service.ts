@@ -83,9 +83,11 @@ export class QuotasService {
     return this.transactions.write(caller, async (tx) => {
       const row = await lockQuota(tx, id);
       const before = toQuota(row);
+      const used = (await tx.manager.sum(QuotaWindowEntity, 'used', { quota_id: id })) ?? 0;
       await tx.manager.update(QuotaWindowEntity, { quota_id: id }, { used: 0, alerted: 0 });
       const after = await saveChanged(tx, row);
-      await tx.audit({ action: 'quota.reset', subject: subjectOf(row), before, after });
+      const counts = { before: { ...before, used }, after: { ...after, used: 0 } };
+      await tx.audit({ action: 'quota.reset', subject: subjectOf(row), ...counts });
       return after;
     });
   }
@@ -100,13 +102,14 @@ export class QuotasService {
       const last = (await lockCounts(tx.manager, [count])).get(nameOf(count)) ?? emptyRow;
       if (!rule) throw new Error(`the rule of quota ${id} cannot be read`);
       const now = advance(last, rule, rule.nowMs);
-      await writeCounts(tx.manager, [{ ...count, ...now, used: now.used - input.amount }]);
+      const used = now.used - input.amount;
+      await writeCounts(tx.manager, [{ ...count, ...now, used }]);
       const after = await saveChanged(tx, row);
       await tx.audit({
         action: 'quota.grant',
         subject: subjectOf(row),
-        before,
-        after: { ...after, grant: input },
+        before: { ...before, used: now.used },
+        after: { ...after, used, grant: input },
       });
       return after;
     });

@@ -93,7 +93,12 @@ export class RunsService {
       if (run.status !== 'RUNNING' && run.status !== status) throw runFinished(run);
       if (run.status === 'RUNNING') {
         await tx.manager.update(RunEntity, { id: runId }, { status, ended_at: new Date() });
-        await tx.audit({ action: 'run.finish', subject: `runs/${runId}`, after: { status } });
+        await tx.audit({
+          action: 'run.finish',
+          subject: `runs/${runId}`,
+          before: { status: run.status },
+          after: { status },
+        });
         await announceRun(tx.manager, runId);
       }
       return readRun(tx.manager, runId);
