@@ -4,6 +4,8 @@ import type { Answer, Call } from './stage.js';
 export interface Case extends Call {
   readonly title: string;
   readonly status: number;
+  /** Where node and gateway differ by design: for which of them it is. */
+  readonly only?: 'node' | 'gateway';
   /** Header fields that the answer must have; null: must not have. */
   readonly answers?: Readonly<Record<string, string | RegExp | null>>;
   /** What the JSON of the answer must match (toMatchObject). */

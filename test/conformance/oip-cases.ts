@@ -110,6 +110,27 @@ export const serverCases: readonly Case[] = [
     check: ({ json }) =>
       expect(json).toContainEqual({ name: 'pair', version: '1', state: 'READY', reason: '' }),
   })),
+  ...['load', 'unload'].flatMap((action): Case[] => {
+    const call = { method: 'POST', path: `/v2/repository/models/pair/${action}`, body: {} };
+    return [
+      {
+        ...call,
+        title: `sends who wants to ${action} to a gateway`,
+        only: 'node',
+        status: 400,
+        error: /gateway/,
+      },
+      { ...call, title: `does not ${action} for everyone`, only: 'gateway', status: 403, error: /"admin"/ },
+      {
+        ...call,
+        method: 'GET',
+        title: `refuses GET on ${action}`,
+        status: 405,
+        answers: { allow: 'POST' },
+        error: /./,
+      },
+    ];
+  }),
   get('shows the configuration', '/v2/models/pair/config', {
     json: {
       name: 'pair',

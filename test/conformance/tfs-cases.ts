@@ -139,6 +139,14 @@ export const predictCases: readonly Case[] = [
   refused('another label', { instances: [1] }, /^Unrecognized servable version label: none$/, {
     path: '/v1/models/raw-FP32/labels/none:predict',
   }),
+  refused('a label of digits', { instances: [1] }, /^Unrecognized servable version label: 7$/, {
+    path: '/v1/models/raw-FP32/labels/7:predict',
+  }),
+  ...['raw-FP32:explode', 'raw-FP32/versions/x:predict', 'raw-FP32/versions/1/labels/a:predict'].map((path) =>
+    refused(`the path ${path}`, { instances: [1] }, /^Malformed request: POST \/v1\/models\//, {
+      path: `/v1/models/${path}`,
+    }),
+  ),
   predict(
     'classifies examples',
     { examples: [{ x: [0.5, 0.25, 0.25] }, { x: [0, 1, 0] }] },
@@ -188,6 +196,10 @@ export const statusCases: readonly Case[] = [
   }),
   get('does not know other models', '/v1/models/other', { status: 404, error: /./ }),
   get('does not know other versions', '/v1/models/pair/versions/9', { status: 404, error: /./ }),
+  get('asks for the name of a model', '/v1/models/versions/1', {
+    status: 400,
+    error: /^Missing model name in request\.$/,
+  }),
   get('does not know other labels', '/v1/models/pair/labels/none', { status: 400, error: /label: none/ }),
   get('describes signatures', '/v1/models/pair/versions/1/metadata', {
     json: {

@@ -97,3 +97,8 @@ export function parseServablePath(path: string): ServablePath | undefined {
   const call = (metadata ?? verb)?.toLowerCase() as ServableCall | undefined;
   return { model, version: version?.replace(/^0+(?=\d)/, ''), label, call };
 }
+
+const unnamedPath = /^\/v1\/models\/(?:versions\/\d+|labels\/[^/:]+)(?:\/metadata)?$/i;
+
+/** Whether a path is one of TensorFlow Serving's but for the model's name. */
+export const isUnnamedServable = (path: string): boolean => unnamedPath.test(path);

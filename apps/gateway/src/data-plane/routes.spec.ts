@@ -35,14 +35,20 @@ describe('parseRoute', () => {
     ['/v2/models/%zz/infer', 'unknown'],
     ['/v2/models//infer', 'unknown'],
     ['/v2/toString', 'unknown'],
-    ['/v1/models/iris/labels/7:predict', 'unknown'],
-    ['/v1/models/iris/versions/x:predict', 'unknown'],
-    ['/v1/models/iris:explain', 'unknown'],
-    ['/v1/models/iris%zz:predict', 'unknown'],
     ['/v20', 'registry'],
     ['/api/v1/models', 'registry'],
   ])('%s is %s', (target, kind) => {
     expect(parseRoute(target)).toEqual({ kind });
+  });
+
+  it.each([
+    ['/v1/models/iris/labels/7:predict', 'Unrecognized servable version label: 7'],
+    ['/v1/models/versions/7', 'Missing model name in request.'],
+    ['/v1/models/iris/versions/x:predict', undefined],
+    ['/v1/models/iris:explain', undefined],
+    ['/v1/models/iris%zz:predict', undefined],
+  ])('%s is malformed', (target, detail) => {
+    expect(parseRoute(target)).toEqual({ kind: 'malformed', path: target, detail });
   });
 
   it('knows load and unload', () => {

@@ -3,7 +3,12 @@
  * request target; knows nothing of what lies behind it, and ignores queries as the protocols want.
  */
 
-import { parseModelPath, parseRepositoryPath, parseServablePath } from '#contracts/model-path';
+import {
+  isUnnamedServable,
+  parseModelPath,
+  parseRepositoryPath,
+  parseServablePath,
+} from '#contracts/model-path';
 import type { ServableCall } from '#contracts/model-path';
 import { unsupportedDetail } from '#contracts/oip';
 
@@ -36,6 +41,8 @@ export type Route =
   | { readonly kind: 'repository'; readonly action: RepositoryAction; readonly endpoint: string }
   | { readonly kind: OwnRoute | 'unknown' }
   | { readonly kind: 'unsupported'; readonly detail: string }
+  /** Below TensorFlow Serving's paths and none of them; `detail` is what it says to that, where that is known. */
+  | { readonly kind: 'malformed'; readonly path: string; readonly detail: string | undefined }
   | { readonly kind: 'registry' };
 
 const own: Readonly<Record<string, OwnRoute>> = {
@@ -69,10 +76,12 @@ function parseV2(path: string): Route {
 
 function parseV1(path: string): Route {
   if (/^\/v1\/models\/?$/i.test(path)) return { kind: 'models' };
-  const named = parseServablePath(path);
-  // A label of digits is none of our aliases.
-  if (named === undefined || /^\d+$/.test(named.label ?? '')) return { kind: 'unknown' };
+  const named = isUnnamedServable(path) ? 'Missing model name in request.' : parseServablePath(path);
+  if (named === undefined || typeof named === 'string') return { kind: 'malformed', path, detail: named };
   const { model, version, label, call } = named;
+  // A label of digits is none of our aliases, and would be read as a version.
+  if (/^\d+$/.test(label ?? ''))
+    return { kind: 'malformed', path, detail: `Unrecognized servable version label: ${label}` };
   return {
     kind: 'inference',
     route: { endpoint: model, pin: label ?? version, operation: servableOperation(call) },

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { PublicTls } from '../public-tls.js';
 import type { Core } from './core.js';
 import { refusal } from './errors.js';
+import type { Refusal } from './errors.js';
 import { Exchange } from './exchange.js';
 import { openFastLane } from './fast-lane/lane.js';
 import type { FastLane } from './fast-lane/lane.js';
@@ -35,10 +36,15 @@ function answer(core: Core, exchange: Exchange, route: Exclude<Route, { kind: 'r
   if (route.kind === 'repository') return changeRepository(core, exchange, route.action, route.endpoint);
   if (route.kind === 'unknown') return refuse(exchange, core, unknownPath);
   if (route.kind === 'unsupported') return refuse(exchange, core, refusal('NOT_SUPPORTED', route.detail));
+  if (route.kind === 'malformed') return refuse(exchange, core, malformed(exchange, route));
   answerOwn(core, exchange, route.kind);
 }
 
 const unknownPath = refusal('NOT_FOUND', 'There is no such path in the inference protocols.');
+
+function malformed({ req }: Exchange, { path, detail }: Extract<Route, { kind: 'malformed' }>): Refusal {
+  return refusal('INVALID_REQUEST', detail ?? `Malformed request: ${req.method} ${path}`);
+}
 
 function requestHandler(
   core: Core,

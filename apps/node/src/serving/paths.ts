@@ -2,7 +2,12 @@
  * The addresses of the protocols that a node speaks: path → what is asked for. Pure; queries are ignored as the protocols
  * want. `/v2` is the Open Inference Protocol with Triton's extensions, `/v1` TensorFlow Serving's REST with KServe's v1.
  */
-import { parseModelPath, parseRepositoryPath, parseServablePath } from '#contracts/model-path';
+import {
+  isUnnamedServable,
+  parseModelPath,
+  parseRepositoryPath,
+  parseServablePath,
+} from '#contracts/model-path';
 import type { ModelCall } from '#contracts/model-path';
 import { unsupportedDetail } from '#contracts/oip';
 import type { Protocol } from '#inference/codec';
@@ -45,7 +50,6 @@ const fixed: ReadonlyMap<string, Target> = new Map([
   ['/v1/models', { kind: 'models' }],
   ['/v1/models/', { kind: 'models' }],
 ]);
-const unnamedPath = /^\/v1\/models\/(?:versions\/\d+|labels\/[^/:]+)(?:\/metadata)?$/i;
 
 export function parsePath(url: string): Target {
   const end = url.indexOf('?');
@@ -74,7 +78,7 @@ function v2Target(call: ModelCall | undefined, on: OnModel): Target {
 }
 
 function parseV1(path: string): Target {
-  if (unnamedPath.test(path)) return { kind: 'unnamed' };
+  if (isUnnamedServable(path)) return { kind: 'unnamed' };
   const named = parseServablePath(path);
   if (named === undefined) return { kind: 'malformed' };
   const { model, version, label, call } = named;
