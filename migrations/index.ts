@@ -25,6 +25,7 @@ import { QuotaBlocks1795637000000 } from './1795637000000-quota-blocks.js';
 import { UsageRows1795637000001 } from './1795637000001-usage-rows.js';
 import { UsageExport1795638000000 } from './1795638000000-usage-export.js';
 import { SignInProviders1795638197791 } from './1795638197791-sign-in-providers.js';
+import { Integrity1795650000000 } from './1795650000000-integrity.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -52,4 +53,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   UsageRows1795637000001,
   UsageExport1795638000000,
   SignInProviders1795638197791,
+  Integrity1795650000000,
 ];

@@ -16,6 +16,7 @@ import { ExternalNodesModule } from './external-nodes/external-nodes.module.js';
 import { HealthModule } from './health/health.module.js';
 import { AccessGuard } from './http/access.guard.js';
 import { ProblemFilter } from './http/problem.filter.js';
+import { IntegrityModule } from './integrity/integrity.module.js';
 import { JobsModule } from './jobs/jobs.module.js';
 import { LineageModule } from './lineage/lineage.module.js';
 import { MlflowModule } from './mlflow/mlflow.module.js';
@@ -63,6 +64,7 @@ const features = [
   VersionsModule,
   UploadsModule,
   RetentionModule,
+  IntegrityModule,
   ArtifactsModule,
   AliasesModule,
   EndpointsModule,

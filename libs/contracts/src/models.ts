@@ -5,6 +5,7 @@ import {
   Description,
   Id,
   ModelName,
+  Name,
   Sha256,
   Tags,
   Timestamp,
@@ -141,6 +142,15 @@ export const Version = z
   .meta({ id: 'Version' });
 export type Version = z.infer<typeof Version>;
 
+/** A signature over the manifest of a version. */
+export const Attest = z.strictObject({
+  key: Name.describe('Name of a trusted key'),
+  signature: z
+    .string()
+    .regex(/^[A-Za-z0-9+/]{86}==$/, 'must be an ed25519 signature in base64')
+    .describe('ed25519 over the bytes of the manifest, base64'),
+});
+
 /** The JSON part named `metadata` of a multipart upload. */
 export const CreateVersion = z.strictObject({
   description: Description.default(''),
@@ -152,6 +162,7 @@ export const CreateVersion = z.strictObject({
     .record(FilePath, Sha256)
     .optional()
     .describe('Expected digests; an upload with other bytes is refused'),
+  attestation: Attest.optional(),
 });
 export type CreateVersion = z.infer<typeof CreateVersion>;
 

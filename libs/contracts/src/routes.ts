@@ -16,6 +16,7 @@ import { gatewayRoutes } from './routes/gateways.js';
 import { healthRoutes } from './routes/health.js';
 import { issuerRoutes } from './routes/issuers.js';
 import { modelLifecycleRoutes, versionLifecycleRoutes } from './routes/lifecycle.js';
+import { integrityRoutes } from './routes/integrity.js';
 import { lineageRoutes } from './routes/lineage.js';
 import { modelRoutes } from './routes/models.js';
 import { nodeRoutes } from './routes/nodes.js';
@@ -39,6 +40,7 @@ export const routes = {
   models: { ...modelRoutes, ...modelLifecycleRoutes },
   versions: { ...versionRoutes, ...versionLifecycleRoutes },
   uploads: uploadRoutes,
+  integrity: integrityRoutes,
   aliases: aliasRoutes,
   endpoints: endpointRoutes,
   experiments: experimentRoutes,

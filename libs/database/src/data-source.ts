@@ -20,6 +20,7 @@ import {
 import { ModelCardEntity } from './entities/card.entity.js';
 import { SignInFlowEntity, SignInProviderEntity } from './entities/provider.entity.js';
 import { EventEntity } from './entities/event.entity.js';
+import { AttestationEntity, ReleasePolicyEntity, TrustedKeyEntity } from './entities/integrity.entity.js';
 import { ModelEntity } from './entities/model.entity.js';
 import { NodeEntity, ReplicaEntity, SnapshotStateEntity } from './entities/node.entity.js';
 import {
@@ -124,6 +125,9 @@ export const entities = [
   ModelCardEntity,
   SearchDocumentEntity,
   UploadEntity,
+  TrustedKeyEntity,
+  AttestationEntity,
+  ReleasePolicyEntity,
   UploadPieceEntity,
 ];
 

@@ -4,8 +4,11 @@ import type { ClientOptions } from '#client/client';
 import { routes } from '#contracts/routes';
 import type { OpenArtifact } from './artifact-cache.js';
 
-/** Without a byte for this long the download is given up; what has come stays. */
-const stallMs = 30_000;
+/**
+ * Without a byte for this long the download is given up; what has come stays. Before it resumes one, the registry reads all that
+ * comes before, for its digest: that much time it must have.
+ */
+const stallMs = 120_000;
 
 export function artifactSource(options: ClientOptions): OpenArtifact {
   return async (sha256, offset, signal) => {

@@ -10,7 +10,8 @@ const backoff = { firstMs: 250, maxMs: 15_000 };
 /** An artifact that is refused, or arrives with other bytes, so often is given up until the replica's next try. */
 const maxRefusals = 4;
 const isRefusal = (error: unknown): boolean =>
-  error instanceof CorruptArtifactError || (error instanceof SluiceClientError && error.status === 404);
+  error instanceof CorruptArtifactError ||
+  (error instanceof SluiceClientError && (error.status === 404 || error.code === 'ARTIFACT_CORRUPT'));
 
 export interface Patience {
   readonly signal: AbortSignal;

@@ -19,6 +19,7 @@ import { z } from 'zod';
 import { requireReady } from '../endpoints/traffic-targets.js';
 import type { Caller } from '../http/caller.js';
 import { decodePageToken, toPage } from '../http/page.js';
+import { requireReleasable } from '../integrity/attestations.js';
 import { JobQueue } from '../jobs/job-queue.js';
 import { findModel, lockModel, requireUnarchived } from '../models/model-lookup.js';
 import { tellHolders } from '../nodes/tell-nodes.js';
@@ -138,7 +139,7 @@ function requireMayMove(row: AliasEntity, caller: Caller): void {
 
 type ModelRef = Pick<ModelEntity, 'id' | 'name'>;
 
-/** Any version that is not archived may be named; one that gets traffic by the name must be READY. */
+/** Any version that is not archived and that the release policy lets pass may be named; one that gets traffic by the name must be READY. */
 async function requireFit(
   manager: EntityManager,
   model: ModelRef,
@@ -146,6 +147,7 @@ async function requireFit(
   version: VersionEntity,
 ): Promise<void> {
   if (version.archived_at || (await getsTraffic(manager, model, name))) requireReady(model.name, version);
+  await requireReleasable(manager, model, [version]);
 }
 
 const getsTraffic = (manager: EntityManager, model: ModelRef, alias: string): Promise<boolean> =>

@@ -1,16 +1,15 @@
-import type { ArtifactStore } from '#artifacts/artifact-store';
 import type { RouteInput } from '#contracts/route';
 import { routes } from '#contracts/routes';
-import { Controller, Inject, Req, Res } from '@nestjs/common';
+import { Controller, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Input } from '../http/input.decorator.js';
 import { Route } from '../http/route.decorator.js';
-import { ARTIFACT_STORE } from './artifact-store.token.js';
 import { sendArtifact } from './send-artifact.js';
+import { VerifiedArtifacts } from './verified-artifacts.js';
 
 @Controller()
 export class ArtifactsController {
-  constructor(@Inject(ARTIFACT_STORE) private readonly store: ArtifactStore) {}
+  constructor(private readonly artifacts: VerifiedArtifacts) {}
 
   @Route(routes.nodes.artifact)
   fetch(
@@ -18,6 +17,6 @@ export class ArtifactsController {
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    return sendArtifact(this.store, params, request, reply);
+    return sendArtifact(this.artifacts, params, request, reply);
   }
 }

@@ -8,7 +8,7 @@ export const claimArtifact =
   async ({ sha256, sizeBytes }) => {
     await dataSource.query(
       `INSERT INTO artifacts (sha256, size_bytes, created_at, claimed_at) VALUES ($1, $2, now(), now())
-       ON CONFLICT (sha256) DO UPDATE SET claimed_at = now()`,
+       ON CONFLICT (sha256) DO UPDATE SET claimed_at = now(), corrupt_at = NULL`,
       [sha256, sizeBytes],
     );
   };

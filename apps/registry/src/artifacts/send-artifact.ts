@@ -14,7 +14,7 @@ export interface ArtifactAnswer {
 
 /** @throws SluiceError ARTIFACT_NOT_FOUND or RANGE_NOT_SATISFIABLE */
 export async function sendArtifact(
-  store: ArtifactStore,
+  store: Pick<ArtifactStore, 'size' | 'open'>,
   { sha256, path = sha256 }: ArtifactAnswer,
   request: FastifyRequest,
   reply: FastifyReply,

@@ -15,6 +15,7 @@ import { SluiceError } from '#platform/errors';
 import type { EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { violatedConstraint } from '../http/violations.js';
+import { requireReleasable } from '../integrity/attestations.js';
 import { toEndpoint } from './endpoints.mapper.js';
 import { requireServable, targetsOf } from './traffic-targets.js';
 
@@ -99,6 +100,7 @@ async function requireTraffic(
     numbers,
     new Map(versions.map((version) => [version.number, version])),
   );
+  await requireReleasable(manager, model, versions);
 }
 
 /** The history and the targets of the endpoint's traffic as it is now. */

@@ -41,6 +41,7 @@ export class ModelsService {
       id: uuidv7(),
       ...input,
       next_version: 1,
+      signed_only: false,
       retention: null,
       archived_at: null,
       created_at: now,

@@ -19,6 +19,7 @@ import { ARTIFACT_STORE } from '../artifacts/artifact-store.token.js';
 import { CONFIG } from '../config.js';
 import type { RegistryConfig } from '../config.js';
 import type { Caller } from '../http/caller.js';
+import { addAttestation } from '../integrity/attestations.js';
 import { JobQueue } from '../jobs/job-queue.js';
 import { findModel, lockModel, requireUnarchived } from '../models/model-lookup.js';
 import { receiveUpload } from './receive-upload.js';
@@ -102,6 +103,7 @@ export async function insertVersion(
     created_at: row.created_at,
     created_by: caller.subject,
   });
+  if (metadata.attestation) await addAttestation(tx, model, row, metadata.attestation, caller);
   const version = await viewVersion(tx.manager, model, row);
   await tx.audit({
     action: 'version.create',

@@ -37,7 +37,14 @@ async function changeArchived(
 }
 
 /** What belongs to a version alone. Rows of its files go; their bytes are collected when nothing else refers to them. */
-const ownTables = ['replicas', 'mlflow_versions', 'config_revisions', 'version_files', 'uploads'] as const;
+const ownTables = [
+  'replicas',
+  'mlflow_versions',
+  'config_revisions',
+  'version_files',
+  'attestations',
+  'uploads',
+] as const;
 
 /** Deletes a version for good. Its number is never given again. @throws SluiceError VERSION_IN_USE */
 export async function deleteVersion(tx: WriteContext, model: ModelRef, row: VersionEntity): Promise<void> {

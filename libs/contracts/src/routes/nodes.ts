@@ -82,6 +82,6 @@ export const nodeRoutes = {
     status: 200,
     params: z.object({ sha256: Sha256 }),
     responseMedia: 'bytes',
-    errors: ['ARTIFACT_NOT_FOUND', 'RANGE_NOT_SATISFIABLE'],
+    errors: ['ARTIFACT_NOT_FOUND', 'ARTIFACT_CORRUPT', 'RANGE_NOT_SATISFIABLE'],
   }),
 };

@@ -17,6 +17,9 @@ export class ModelEntity {
   /** The number that the next version gets; allotted by an UPDATE in the uploading transaction. */
   @Column('integer', { default: 1 })
   next_version!: number;
+  /** Only signed versions may be released. */
+  @Column('boolean', { default: false })
+  signed_only!: boolean;
   @Column(nullableJson)
   retention!: RetentionRule | null;
   @Column(nullableInstant)

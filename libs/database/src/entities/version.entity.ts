@@ -72,6 +72,9 @@ export class ArtifactEntity {
   /** When somebody last stored these bytes: for a while after that only he knows what will refer to them. */
   @Column({ ...instant, default: () => 'now()' })
   claimed_at!: Date;
+  /** Since when its stored bytes are known to have another digest. */
+  @Column(nullableInstant)
+  corrupt_at!: Date | null;
 }
 
 @Entity('version_files')
