@@ -5,6 +5,7 @@
 import { routeUrl, send } from '#client/client';
 import type { RouteSpec } from '#contracts/route';
 import { routes } from '#contracts/routes';
+import { generateKeyPairSync, sign } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { Server } from 'node:http';
 import { once } from 'node:events';
@@ -135,6 +136,13 @@ async function node(): Promise<{ node_id: string }> {
   const body = { name: 'node', address: receiverUrl(), capacity, program_version: '1' };
   return { node_id: (await registry.clientWith(nodeJoinToken).nodes.register({ body })).node_id };
 }
+function trustedKey() {
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+  return {
+    body: { name: unique('key'), public_key: String(publicKey.export({ type: 'spki', format: 'pem' })) },
+    sign: (text: string): string => sign(null, Buffer.from(text), privateKey).toString('base64'),
+  };
+}
 const rule = { keep_last: 3, action: 'archive' };
 
 const acts: Record<string, Act> = {
@@ -179,6 +187,36 @@ const acts: Record<string, Act> = {
   ],
   'versions.unload': ['changed', async () => ({ params: await version(true) })],
   'versions.putConfig': ['changed', async () => ({ params: await version(), body: { replicas: 1 } })],
+  'integrity.addKey': ['made', () => ({ body: trustedKey().body })],
+  'integrity.revokeKey': [
+    'changed',
+    async () => {
+      const { body } = trustedKey();
+      await registry.admin.integrity.addKey({ body });
+      return { params: { key: body.name } };
+    },
+  ],
+  'integrity.attest': [
+    'made',
+    async () => {
+      const params = await version();
+      const { body, sign: signed } = trustedKey();
+      await registry.admin.integrity.addKey({ body });
+      const { manifest } = await registry.admin.integrity.read({ params });
+      return { params, body: { key: body.name, signature: signed(manifest) } };
+    },
+  ],
+  'integrity.setPolicy': [
+    'changed',
+    async () => {
+      await registry.admin.integrity.setPolicy({ body: { signed_only: true } });
+      return { body: { signed_only: false } };
+    },
+  ],
+  'integrity.setModelPolicy': [
+    'changed',
+    async () => ({ params: await model(), body: { signed_only: true } }),
+  ],
   'externalNodes.put': [
     'made',
     () => ({ params: { node: unique('triton') }, body: { address: receiverUrl(), serves: [] } }),

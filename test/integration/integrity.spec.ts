@@ -141,7 +141,7 @@ describe('an attestation', () => {
       env: {
         ...process.env,
         G: registry.url,
-        A: `authorization: Bearer ${await registry.adminToken}`,
+        A: `authorization: Bearer ${registry.adminToken}`,
         J: 'content-type: application/json',
       },
     });
