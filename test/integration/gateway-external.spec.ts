@@ -1,16 +1,20 @@
 /** Servers that are not Sluice's, as nodes: checked, routed to, spoken to in their own names, over TLS, and never shown our credential. */
-import { readFile } from 'node:fs/promises';
+import { copyFile, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Client } from 'undici';
 import { v7 as uuidv7 } from 'uuid';
 import type { Snapshot, SnapshotExternalNode } from '#contracts/snapshot';
 import type { Gateway } from '../../apps/gateway/src/gateway.js';
 import { irisFile, irisRequest } from '../support/iris.js';
 import { startOipServer } from '../support/oip-server.js';
+import { eventually } from '../support/platform.js';
 import type { OipServer, OipServerWishes } from '../support/oip-server.js';
 import {
   TestNode,
   TestRegistry,
   cleanUp,
+  makeFolder,
   makeSnapshot,
   makeToken,
   onCleanUp,
@@ -213,6 +217,37 @@ describe('TLS to nodes', () => {
       await expect(replica?.pool.request({ path: '/v2/health/ready', method: 'GET' })).rejects.toThrow();
       expect((await infer(unknown)).status).toBe(503);
     }
+  });
+
+  it('takes up changed files: another CA and certificate hold for what is connected from then on', async () => {
+    const external = await startExternal({ ...tlsFiles('node'), clientCa: pem('ca') });
+    const folder = await makeFolder();
+    const files = { ca: join(folder, 'ca'), cert: join(folder, 'cert'), key: join(folder, 'key') };
+    const use = async (caName: string, certName: string): Promise<void> => {
+      await copyFile(pem(`${certName}-key`), files.key);
+      await copyFile(pem(certName), files.cert);
+      await copyFile(pem(caName), files.ca);
+    };
+    await use('other-ca', 'stranger');
+    const gateway = await startTestGateway(registry.url, {
+      SLUICE_GATEWAY_NODE_CA: files.ca,
+      SLUICE_GATEWAY_NODE_CERT: files.cert,
+      SLUICE_GATEWAY_NODE_KEY: files.key,
+    });
+    await publish(registry, gateway, snapshotOf([], external));
+    expect((await infer(gateway)).status).toBe(503);
+    await use('ca', 'gateway');
+    await untilReady(gateway);
+    expect((await infer(gateway)).status).toBe(200);
+    await use('other-ca', 'gateway');
+    const [replica] = [...gateway.core.upstreams.all()];
+    const connects = async (): Promise<boolean> => {
+      const client = new Client(external.url, replica?.connecting);
+      const answer = await client.request({ path: '/v2/health/ready', method: 'GET' }).catch(() => undefined);
+      await client.destroy();
+      return answer?.statusCode === 200;
+    };
+    await eventually(async () => !(await connects()) || undefined, 'nothing new connects');
   });
 
   it('does not start with certificates that are not there, or do not belong together', async () => {

@@ -1,5 +1,6 @@
 /** Shadow traffic and hedging: second requests that callers must never feel. */
 import type { ServerResponse } from 'node:http';
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sluiceHeaders } from '#contracts/oip';
 import type { Gateway } from '../../apps/gateway/src/gateway.js';
@@ -107,6 +108,34 @@ describe('a shadow', () => {
     ])
       expect(metrics).toContain(line);
     expect(metrics).toMatch(/shadow_max_abs_difference\{endpoint="iris",version="2"\} 0\.6/);
+  });
+
+  it('is compared when the caller gets it compressed, and in the words of TensorFlow Serving', async () => {
+    const [serving, shadow] = [await TestNode.start('serving'), await TestNode.start('shadow')];
+    const { gateway, results } = await stage([serving], shadow);
+    answering(shadow, outputs(0.6, 0.4));
+    for (const [encoding, pack] of [
+      ['gzip', gzipSync],
+      ['deflate', deflateSync],
+      ['br', brotliCompressSync],
+    ] as const) {
+      serving.respond = (_req, res) =>
+        void res.writeHead(200, { 'content-encoding': encoding }).end(pack(outputs(0.7, 0.3)));
+      expect(await (await infer(gateway)).text()).toBe(outputs(0.7, 0.3));
+    }
+    await until(() => results.length === 3, 'three compared');
+    for (const broken of [gzipSync('x'.repeat(1_000_000)), Buffer.from('no gzip')]) {
+      serving.respond = (_req, res) => void res.writeHead(200, { 'content-encoding': 'gzip' }).end(broken);
+      await (await infer(gateway)).arrayBuffer().catch(() => undefined);
+    }
+    await until(() => results.length === 5, 'two not compared');
+    expect(results.map(({ comparison }) => comparison?.kind)).toEqual(['compared', 'compared', 'compared', undefined, undefined]); // prettier-ignore
+    answering(serving, '{"predictions":[[0.7,0.3]]}');
+    answering(shadow, '{"predictions":[[0.5,0.5]]}');
+    await fetch(`${gateway.url}/v1/models/iris:predict`, { method: 'POST', body: '{"instances":[[1]]}', headers: { authorization } }); // prettier-ignore
+    await until(() => results.length === 6, 'compared');
+    expect(results[5]?.comparison).toMatchObject({ kind: 'compared', sameTopClass: true });
+    expect(shadow.seen.at(-1)?.url).toBe('/v1/models/iris/versions/2:predict');
   });
 
   it('is sampled, and not sent for a request that names its version', async () => {

@@ -49,11 +49,14 @@ export interface Caller {
 export const standaloneMain = join(packageRoot, 'dist/apps/standalone/src/main.js');
 
 /** Starts `npm start`'s program; resolves when connection.json says that it is ready. */
-export async function startPlatform(options: { nodes?: number; dataDir?: string } = {}): Promise<Platform> {
+export async function startPlatform(
+  options: { nodes?: number; dataDir?: string; env?: Readonly<Record<string, string>> } = {},
+): Promise<Platform> {
   const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'sluice-e2e-')));
   const child = spawn(process.execPath, [standaloneMain], {
     env: {
       ...process.env,
+      ...options.env,
       SLUICE_DATA_DIR: dataDir,
       SLUICE_GATEWAY_PORT: '0',
       SLUICE_REGISTRY_PORT: '0',

@@ -6,7 +6,7 @@ import { ConfigError, booleanSetting, commonSettings, portSetting, secretSetting
 import { messageOf } from '#platform/errors';
 import { parseOrigins } from './data-plane/cors.js';
 import type { DataPlaneSettings } from './data-plane/core.js';
-import type { NodeTls } from './data-plane/upstreams.js';
+import type { NodeTls } from './data-plane/node-connector.js';
 import { parseTrustList } from './data-plane/forwarded.js';
 import type { ListenSettings } from './data-plane/server.js';
 import type { PublicTls, PublicTlsSettings } from './public-tls.js';
@@ -68,7 +68,7 @@ export const GatewaySettings = z.object({
 export type GatewaySettings = z.infer<typeof GatewaySettings>;
 
 /** What the data plane needs of them. */
-export const dataPlaneSettings = (settings: GatewaySettings, nodeTls: NodeTls): DataPlaneSettings => ({
+export const dataPlaneSettings = (settings: GatewaySettings, nodeTls: () => NodeTls): DataPlaneSettings => ({
   nodeTls,
   registryUrl: settings.SLUICE_REGISTRY_URL,
   holdBytes: Math.min(settings.SLUICE_GATEWAY_HOLD_BYTES, settings.SLUICE_GATEWAY_MAX_BODY_BYTES),

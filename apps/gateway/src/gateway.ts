@@ -18,7 +18,7 @@ import { probeEjected } from './control/probe-ejected.js';
 import { UsageSender } from './control/usage-sender.js';
 import { Core } from './data-plane/core.js';
 import { listen } from './data-plane/server.js';
-import { readNodeTls } from './node-tls.js';
+import { followNodeTls } from './node-tls.js';
 import { PublicTls } from './public-tls.js';
 
 export interface Gateway {
@@ -85,7 +85,11 @@ async function openRecords(
 export async function startGateway(settings: GatewaySettings, logger: Logger): Promise<Gateway> {
   const { SLUICE_GATEWAY_LEAVE_GRACE_MS: leaveGraceMs } = settings;
   const tls = await openTls(settings, logger);
-  const core = new Core(dataPlaneSettings(settings, await readNodeTls(settings)), logger);
+  const nodeTls = await followNodeTls(settings, logger);
+  const core = new Core(
+    dataPlaneSettings(settings, () => nodeTls.current),
+    logger,
+  );
   const closeRecords = await openRecords(core, settings, logger);
   const files = await openFiles(settings.SLUICE_GATEWAY_DATA_DIR, logger);
   const registry = createClient({ baseUrl: settings.SLUICE_REGISTRY_URL, token: () => core.credential });
@@ -111,6 +115,7 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
       probes.close();
       await checks.close();
       tls?.close();
+      nodeTls.close();
       await server.drain();
       await Promise.all([leases.close(), usage.close(), reports.close()]);
       await Promise.all([link.close(), admin.close(), closeRecords()]);

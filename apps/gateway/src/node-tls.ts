@@ -1,26 +1,48 @@
-/** Whom the gateway trusts as a node, and the certificate that it shows to nodes. Read once: a change needs a restart. */
+/**
+ * Whom the gateway trusts as a node, and the certificate that it shows to nodes. Read again when the files change: connections that
+ * are opened from then on use them, those that stand keep what they shook hands with.
+ */
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { ConfigError } from '#platform/env';
+import type { Logger } from '#platform/logger';
 import type { GatewaySettings } from './config.js';
-import type { NodeTls } from './data-plane/upstreams.js';
+import type { NodeTls } from './data-plane/node-connector.js';
+import { FollowedFiles } from './followed-files.js';
+
+type NodeTlsSettings = Pick<
+  GatewaySettings,
+  'SLUICE_GATEWAY_NODE_CA' | 'SLUICE_GATEWAY_NODE_CERT' | 'SLUICE_GATEWAY_NODE_KEY'
+>;
 
 /** @throws ConfigError that names the setting whose file cannot be used */
-export async function readNodeTls(settings: GatewaySettings): Promise<NodeTls> {
-  const {
-    SLUICE_GATEWAY_NODE_CA: caFile,
-    SLUICE_GATEWAY_NODE_CERT: certFile,
-    SLUICE_GATEWAY_NODE_KEY: keyFile,
-  } = settings;
+export async function followNodeTls(
+  settings: NodeTlsSettings,
+  logger: Logger,
+): Promise<FollowedFiles<NodeTls>> {
+  const { SLUICE_GATEWAY_NODE_CERT: certFile, SLUICE_GATEWAY_NODE_KEY: keyFile } = settings;
   if ((certFile === undefined) !== (keyFile === undefined))
     throw new ConfigError(
       'SLUICE_GATEWAY_NODE_CERT and SLUICE_GATEWAY_NODE_KEY go together: set both or none.',
     );
-  const tls = {
-    ca: await readText('SLUICE_GATEWAY_NODE_CA', caFile),
-    cert: await readText('SLUICE_GATEWAY_NODE_CERT', certFile),
-    key: await readText('SLUICE_GATEWAY_NODE_KEY', keyFile),
+  const options = {
+    what: 'nodes',
+    read: () => readNodeTls(settings),
+    check: checkUsable,
+    onChange: () => undefined,
   };
+  return FollowedFiles.open(options, logger);
+}
+
+async function readNodeTls(settings: NodeTlsSettings): Promise<NodeTls> {
+  return {
+    ca: await readText('SLUICE_GATEWAY_NODE_CA', settings.SLUICE_GATEWAY_NODE_CA),
+    cert: await readText('SLUICE_GATEWAY_NODE_CERT', settings.SLUICE_GATEWAY_NODE_CERT),
+    key: await readText('SLUICE_GATEWAY_NODE_KEY', settings.SLUICE_GATEWAY_NODE_KEY),
+  };
+}
+
+function checkUsable(tls: NodeTls): void {
   try {
     createSecureContext(tls);
   } catch (error) {
@@ -28,7 +50,6 @@ export async function readNodeTls(settings: GatewaySettings): Promise<NodeTls> {
       `SLUICE_GATEWAY_NODE_CA, _CERT and _KEY do not hold usable certificates: ${String(error)}.`,
     );
   }
-  return tls;
 }
 
 async function readText(setting: string, path: string | undefined): Promise<string | undefined> {

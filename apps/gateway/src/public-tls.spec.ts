@@ -37,6 +37,6 @@ it('keeps the last good pair while the new one is incomplete, then takes it up',
   expect(tls.options.cert).toBe(first);
   const taken = once(said, 'line');
   await copyFile(fixture('second.key'), join(folder, 'key'));
-  expect(String(await taken)).toContain('the new certificate is in use');
+  expect(String(await taken)).toContain('changed certificates are in use');
   expect(tls.options.cert).not.toBe(first);
 });

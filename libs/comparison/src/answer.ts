@@ -1,25 +1,20 @@
 /**
- * Reads the answers of two versions for comparison: the Open Inference Protocol's JSON, with or without binary tensors behind it.
- * What cannot be read is undefined, not an error: nobody waits for a comparison.
+ * Reads the answers of two versions for comparison: the Open Inference Protocol's JSON, with or without binary tensors behind it, and
+ * TensorFlow Serving's. What cannot be read is undefined, not an error: nobody waits for a comparison.
  */
 import { z } from 'zod';
 import { Datatype } from '#contracts/tensors';
 import { decodeBinary } from '#inference/binary-tensors';
+import type { Output, OutputKind } from './output.js';
+import { readServableAnswer } from './tfserving-answer.js';
+
+export type Protocol = 'oip' | 'tfserving';
 
 /** An answer as it came. */
 export interface Answer {
   readonly body: Buffer;
   /** Bytes of JSON in front of binary tensors; undefined when all of it is JSON. */
   readonly headerLength: number | undefined;
-}
-
-export type OutputKind = 'float' | 'integer' | 'label';
-
-export interface Output {
-  readonly name: string;
-  readonly kind: OutputKind;
-  readonly shape: readonly number[];
-  readonly values: readonly (number | string | boolean)[];
 }
 
 const Element = z.union([z.number(), z.string(), z.boolean(), z.null()]);
@@ -88,9 +83,11 @@ const fromJson = (data: readonly unknown[]): Output['values'] =>
     .parse(data.flat(Infinity))
     .map((value) => value ?? NaN);
 
-function readOutputs({ body, headerLength }: Answer): Output[] {
+function readOutputs({ body, headerLength }: Answer, protocol: Protocol): Output[] {
   const jsonEnd = headerLength ?? body.length;
-  const { outputs } = Envelope.parse(parseJson(body.toString('utf8', 0, jsonEnd)));
+  const json = parseJson(body.toString('utf8', 0, jsonEnd));
+  if (protocol === 'tfserving') return readServableAnswer(json);
+  const { outputs } = Envelope.parse(json);
   let offset = jsonEnd;
   return outputs.map((output) => {
     const size = output.parameters?.binary_data_size;
@@ -103,9 +100,9 @@ function readOutputs({ body, headerLength }: Answer): Output[] {
 }
 
 /** The outputs of an answer; undefined when it is none that can be read. */
-export function outputsOf(answer: Answer): Output[] | undefined {
+export function outputsOf(answer: Answer, protocol: Protocol): Output[] | undefined {
   try {
-    return readOutputs(answer);
+    return readOutputs(answer, protocol);
   } catch {
     return undefined;
   }

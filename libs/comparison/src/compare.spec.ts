@@ -45,6 +45,54 @@ const compared = (sameTopClass: boolean | undefined, maxAbsDifference: number | 
 
 const numbers = fc.array(fc.float({ noNaN: true, min: -1_000, max: 1_000 }), { minLength: 2, maxLength: 20 });
 
+describe('comparing answers of TensorFlow Serving', () => {
+  const served = (answer: object): Answer => ({
+    body: Buffer.from(JSON.stringify(answer)),
+    headerLength: undefined,
+  });
+  const compare = (one: object, other: object) => compareAnswers(served(one), served(other), 'tfserving');
+
+  it.each([
+    ['rows of the only output', { predictions: [[0.7, 0.3], [0.2, 0.8]] }, { predictions: [[0.6, 0.4], [0.2, 0.8]] }, true],
+    ['rows, another class', { predictions: [[0.7, 0.3]] }, { predictions: [[0.2, 0.8]] }, false],
+    ['rows of named outputs', { predictions: [{ p: [0.7, 0.3], n: 'a' }] }, { predictions: [{ n: 'a', p: [0.5, 0.5] }] }, true],
+    ['rows with another label', { predictions: [{ p: [1, 0], n: { b64: 'YQ==' } }] }, { predictions: [{ p: [1, 0], n: { b64: 'Yg==' } }] }, false],
+    ['columns', { outputs: { p: [[0.7, 0.3]] } }, { outputs: { p: [[0.3, 0.7]] } }, false],
+    ['the column of the only output', { outputs: [[0.7, 0.3]] }, { outputs: [[0.7, 0.3]] }, true],
+    ['classes in any order', { results: [[['a', 0.7], ['b', 0.3]]] }, { results: [[['b', 0.4], ['a', 0.6]]] }, true],
+    ['classes, another first', { results: [[['a', 0.7], ['b', 0.3]]] }, { results: [[['a', 0.1], ['b', 0.9]]] }, false],
+  ] as const)('reads %s', (_, one, other, sameTopClass) => {
+    expect(compare(one, other)).toMatchObject({ kind: 'compared', sameTopClass });
+  }); // prettier-ignore
+
+  it('knows no classes in one number a row, and tells how far they are apart', () => {
+    expect(compare({ predictions: [1, 2] }, { predictions: [1, 2.5] })).toEqual(compared(undefined, 0.5));
+    expect(compare({ results: [1, 2] }, { results: [4, 2] })).toEqual(compared(undefined, 3));
+    const scores = (a: number) => ({ results: [[['a', a], ['b', 0]]] }); // prettier-ignore
+    expect(compare(scores(0.5), scores(0.75))).toEqual(compared(true, 0.25));
+  });
+
+  it('tells other outputs and what it cannot read', () => {
+    const one = { predictions: [[0.7, 0.3]] };
+    for (const other of [
+      { predictions: [[1, 2, 3]] },
+      { outputs: { p: [[0.7, 0.3]] } },
+      { predictions: [['a', 'b']] },
+    ])
+      expect(compare(one, other)).toEqual({ kind: 'mismatched' });
+    for (const other of [{ error: 'no' }, { predictions: [{ a: 1 }, 2] }, { predictions: [[{ x: 1 }]] }, []])
+      expect(compare(one, other)).toEqual({ kind: 'unreadable' });
+    fc.assert(
+      fc.property(fc.json(), (text) => {
+        const other = { body: Buffer.from(text), headerLength: undefined };
+        expect(['compared', 'mismatched', 'unreadable']).toContain(
+          compareAnswers(served(one), other, 'tfserving').kind,
+        );
+      }),
+    );
+  });
+});
+
 describe('comparing answers', () => {
   it('finds the largest difference and whether the top class is the same, in JSON and in binary', () => {
     fc.assert(

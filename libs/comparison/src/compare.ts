@@ -1,6 +1,7 @@
 /** How much the answers of two versions to one request differ. Pure; owns no state. */
 import { outputsOf } from './answer.js';
-import type { Answer, Output } from './answer.js';
+import type { Answer, Protocol } from './answer.js';
+import type { Output } from './output.js';
 
 export type Comparison =
   | {
@@ -67,8 +68,8 @@ function pairsOf(ones: readonly Output[], others: readonly Output[]): Pair[] | u
 }
 
 /** Compares what the caller got with what the shadow version answered. */
-export function compareAnswers(one: Answer, other: Answer): Comparison {
-  const [ones, others] = [outputsOf(one), outputsOf(other)];
+export function compareAnswers(one: Answer, other: Answer, protocol: Protocol = 'oip'): Comparison {
+  const [ones, others] = [outputsOf(one, protocol), outputsOf(other, protocol)];
   if (!ones || !others) return { kind: 'unreadable' };
   const pairs = pairsOf(ones, others);
   if (!pairs) return { kind: 'mismatched' };

@@ -55,12 +55,18 @@ describe('outlier ejection', () => {
   });
 
   it('keeps to the largest ejected share, but may always eject one', () => {
-    const peers = setOf(4);
-    expect([0, 1, 2].map((index) => failTimes(peers, index, 5, 0))).toEqual([true, true, false]);
-    expect(usable(peers, 1, policy)).toHaveLength(2);
-    const alone = setOf(1);
-    expect(failTimes(alone, 0, 5, 0)).toBe(true);
-    expect(isEjected(alone[0]?.health ?? newHealth(), 1)).toBe(true);
+    for (const [size, ejected] of [
+      [1, 1],
+      [2, 1],
+      [10, 1],
+      [19, 1],
+      [20, 2],
+      [100, 10],
+    ] as const) {
+      const peers = setOf(size);
+      for (const index of peers.keys()) failTimes(peers, index, 5, 0);
+      expect(peers.filter(({ health }) => isEjected(health, 1))).toHaveLength(ejected);
+    }
   });
 
   it('uses all in a panic', () => {

@@ -15,13 +15,13 @@ export interface OutlierPolicy {
   readonly panicShare: number;
 }
 
-/** Envoy's defaults, with a larger ejected share: replica sets are small here. */
+/** Envoy's defaults. Of a set of fewer than twenty, one replica may be ejected at a time. */
 export const outlierDefaults: OutlierPolicy = {
   consecutiveFailures: 5,
   baseEjectionMs: 30_000,
   maxEjectionMs: 300_000,
   probeAfterMs: 1_000,
-  maxEjectedShare: 0.5,
+  maxEjectedShare: 0.1,
   panicShare: 0.5,
 };
 

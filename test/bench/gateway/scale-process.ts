@@ -128,7 +128,7 @@ async function run(): Promise<ScaleResult> {
       maxWaitMs: 1_000,
       adaptiveLimit: false,
       connectTimeoutMs: 1,
-      nodeTls: {},
+      nodeTls: () => ({}),
       maxShadows: 1,
       maxShadowBytes: 1,
     },

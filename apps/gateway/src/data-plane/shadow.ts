@@ -4,7 +4,6 @@
  * be charged to anyone: when there is no room for it, it is dropped and counted.
  */
 import { compareAnswers } from '#comparison/compare';
-import type { Answer } from '#comparison/answer';
 import type { Comparison } from '#comparison/compare';
 import { sluiceHeaders } from '#contracts/oip';
 import { Attempt } from './attempt.js';
@@ -13,6 +12,7 @@ import type { HeldBody } from './body.js';
 import type { Exchange } from './exchange.js';
 import { nodeHeaders, nodePath } from './node-request.js';
 import { pick } from './pick.js';
+import { Recording, maxComparedBytes } from './recording.js';
 import { isPrediction, isTensorFlow } from './routes.js';
 import type { TableVersion } from './routing-table.js';
 import type { Replica } from './upstreams.js';
@@ -33,37 +33,6 @@ export interface ShadowResult {
   readonly outcome: 'answered' | 'failed' | 'dropped';
   /** Undefined when there were no two answers that could be compared. */
   readonly comparison: Comparison | undefined;
-}
-
-/** Larger answers are not compared. */
-const maxComparedBytes = 262_144;
-
-const headerLength = 'inference-header-content-length';
-
-/** An answer as far as it is worth keeping. */
-class Recording {
-  private readonly chunks: Buffer[] = [];
-  private bytes = 0;
-
-  constructor(
-    private readonly headers: ResponseHeaders,
-    readonly maxBytes: number,
-  ) {}
-
-  add(chunk: Buffer): void {
-    this.bytes += chunk.length;
-    if (this.bytes <= this.maxBytes) this.chunks.push(chunk);
-  }
-
-  /** Undefined when it is too large or compressed. */
-  answer(): Answer | undefined {
-    if (this.bytes > this.maxBytes || this.headers['content-encoding'] !== undefined) return undefined;
-    const length = this.headers[headerLength];
-    return {
-      body: Buffer.concat(this.chunks),
-      headerLength: typeof length === 'string' ? Number(length) : undefined,
-    };
-  }
 }
 
 /** The copy of one request, from the moment that its caller's answer begins. */
@@ -138,18 +107,20 @@ export class Shadows {
     replica.pool.dispatch(options, attempt);
   }
 
-  private conclude({ exchange, target, given, heldBytes }: Shadow, taken: Recording | undefined): void {
+  private conclude(shadow: Shadow, taken: Recording | undefined): void {
     // After whatever else waits for this turn of the loop.
-    setImmediate(() => {
-      const [one, other] = [given.answer(), taken?.answer()];
-      const isComparable = exchange.route.operation === 'infer' && one && other;
-      this.release(heldBytes);
-      this.onResult({
-        endpoint: exchange.route.endpoint,
-        version: target.version,
-        outcome: taken ? 'answered' : 'failed',
-        comparison: isComparable ? compareAnswers(one, other) : undefined,
-      });
+    setImmediate(() => void this.report(shadow, taken));
+  }
+
+  private async report({ exchange, target, given, heldBytes }: Shadow, taken?: Recording): Promise<void> {
+    const { operation, endpoint } = exchange.route;
+    const [one, other] = await Promise.all([given.answer(), taken?.answer()]);
+    this.release(heldBytes);
+    this.onResult({
+      endpoint,
+      version: target.version,
+      outcome: taken ? 'answered' : 'failed',
+      comparison: one && other && compareAnswers(one, other, isTensorFlow(operation) ? 'tfserving' : 'oip'),
     });
   }
 

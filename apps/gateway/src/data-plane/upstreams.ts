@@ -11,6 +11,8 @@ import { newHealth } from '#routing/outlier';
 import type { Health } from '#routing/outlier';
 import { Gate } from './gate.js';
 import type { GateSettings } from './gate.js';
+import { nodeConnector } from './node-connector.js';
+import type { NodeTls, ServerTls } from './node-connector.js';
 
 /** A server that is not Sluice's own. */
 export interface ExternalServer {
@@ -34,18 +36,10 @@ export interface Replica {
   readonly health: Health;
 }
 
-/** Whom connections to nodes trust, and how they show themselves; undefined: what Node trusts, and not at all. */
-export interface NodeTls {
-  readonly ca?: string | undefined;
-  readonly cert?: string | undefined;
-  readonly key?: string | undefined;
-  /** The name that the certificate must have; undefined: that of the address. */
-  readonly servername?: string | undefined;
-}
-
 export interface UpstreamSettings extends GateSettings {
   readonly connectTimeoutMs: number;
-  readonly nodeTls: NodeTls;
+  /** Of the moment: the same object until something changes. */
+  readonly nodeTls: () => NodeTls;
 }
 
 /** Shorter than any node keeps an idle connection, so that ours closes first. A node's Keep-Alive hint shortens it further. */
@@ -62,19 +56,18 @@ export function dispatchAlone(
   client.close(() => undefined);
 }
 
-const clientOptions = (connectTimeoutMs: number, tls: NodeTls): Client.Options => ({
+const clientOptions = (
+  { connectTimeoutMs, nodeTls }: UpstreamSettings,
+  own: ServerTls | undefined,
+): Client.Options => ({
   pipelining: 1,
-  connect: { timeout: connectTimeoutMs, ...definedOf(tls) },
+  connect: nodeConnector(nodeTls, own, connectTimeoutMs),
   keepAliveTimeout: keepAliveMs,
   keepAliveMaxTimeout: 30_000,
   // The request's own deadline governs.
   headersTimeout: 0,
   bodyTimeout: 0,
 });
-
-/** undici spreads its options over others: what is undefined must not be there. */
-const definedOf = (tls: NodeTls): NodeTls =>
-  Object.fromEntries(Object.entries(tls).filter(([, value]) => value !== undefined));
 
 /** Where a replica is, and what the server there calls it. */
 export interface ReplicaSite {
@@ -185,25 +178,25 @@ export class Upstreams {
   ): Connections {
     const key = external ? JSON.stringify([address, external.ca_pem, external.server_name]) : address;
     const connected =
-      next.get(key) ?? this.connections.get(key) ?? this.newConnections(address, this.tlsOf(external));
+      next.get(key) ??
+      this.connections.get(key) ??
+      this.newConnections(address, external && ownTlsOf(external));
     next.set(key, connected);
     ofModel.set(key, connected);
     return connected;
   }
 
-  private tlsOf(external: ReplicaSite['external']): NodeTls {
-    const { nodeTls } = this.settings;
-    if (!external) return nodeTls;
-    return { ...nodeTls, ca: external.ca_pem ?? nodeTls.ca, servername: external.server_name ?? undefined };
-  }
-
-  private newConnections(address: string, tls: NodeTls): Connections {
-    const { connectTimeoutMs, maxConnectionsPerNode } = this.settings;
-    const connecting = clientOptions(connectTimeoutMs, tls);
-    const pool = new Pool(new URL(address).origin, { ...connecting, connections: maxConnectionsPerNode });
-    return { pool, connecting };
+  private newConnections(address: string, own: ServerTls | undefined): Connections {
+    const connecting = clientOptions(this.settings, own);
+    const connections = this.settings.maxConnectionsPerNode;
+    return { pool: new Pool(new URL(address).origin, { ...connecting, connections }), connecting };
   }
 }
+
+const ownTlsOf = ({ ca_pem, server_name }: NonNullable<ReplicaSite['external']>): ServerTls => ({
+  ca: ca_pem ?? undefined,
+  servername: server_name ?? undefined,
+});
 
 /** What was learnt of the last one holds for the next, which only differs in how it is spoken to. */
 function newReplica(
