@@ -14,7 +14,10 @@ const text = (file: string): string => readFileSync(join(packageRoot, file), 'ut
 
 async function metricNames(): Promise<string> {
   const settings = GatewaySettings.parse({ SLUICE_GATEWAY_JOIN_TOKEN: 'a-join-token-for-tests' });
-  const core = new Core(dataPlaneSettings(settings, () => ({})), createLogger('gateway', 'silent'));
+  const core = new Core(
+    dataPlaneSettings(settings, () => ({})),
+    createLogger('gateway', 'silent'),
+  );
   const merged = new MergedMetrics({ workers: () => 1, restarts: () => 0 });
   return (await createMetrics(core).metrics()) + (await merged.text());
 }
