@@ -4,11 +4,11 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import type { Target } from './load.js';
 
-export function prepare({ host, port, path, headers, body }: Target): Buffer {
+export function prepare({ method = 'POST', host, port, path, headers, body }: Target): Buffer {
   const bytes = typeof body === 'string' ? Buffer.from(body) : readFileSync(body.file);
   const all = { host: `${host}:${port}`, ...headers, 'content-length': String(bytes.length) };
   const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`);
-  return Buffer.concat([Buffer.from(`POST ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`), bytes]);
+  return Buffer.concat([Buffer.from(`${method} ${path} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`), bytes]);
 }
 
 /** Length of the whole answer that `bytes` begin, or 0 when its head has not all arrived. Throws on anything but a framed 200. */

@@ -2,6 +2,8 @@
 import { z } from 'zod';
 
 const target = {
+  /** Default POST. */
+  method: z.enum(['GET', 'POST']).optional(),
   host: z.string(),
   port: z.number(),
   path: z.string(),

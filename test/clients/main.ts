@@ -1,6 +1,7 @@
-/** `npm run test:clients`: stock clients of other projects against a whole platform. Needs python3 and PyPI. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
+/**
+ * `npm run test:clients`: stock clients of other projects against a whole platform. Needs python3 and PyPI, or `--python <file>`: an
+ * interpreter that has the packages.
+ */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,29 +10,17 @@ import { packageRoot } from '#platform/program';
 import { identityModel, onnxModel } from '../support/onnx-model.js';
 import type { Value } from '../support/onnx-model.js';
 import { startPlatform } from '../support/platform.js';
+import { makePython, run } from '../support/python.js';
 import type { Platform } from '../support/platform.js';
 
-const packages = ['tritonclient[http]==2.73.0', 'mlflow==3.17.2', 'onnx==1.23.2', 'onnxruntime==1.32.0'];
-
-async function run(
-  command: string,
-  args: readonly string[],
-  env: Record<string, string> = {},
-): Promise<number> {
-  const child = spawn(command, args, { stdio: 'inherit', env: { ...process.env, ...env } });
-  const [code] = (await once(child, 'exit')) as [number | null];
-  return code ?? 1;
-}
-
-async function makePython(folder: string): Promise<string> {
-  const python = join(folder, 'venv/bin/python');
-  const isMade =
-    (await run('python3', ['-m', 'venv', join(folder, 'venv')])) === 0 &&
-    (await run(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages])) ===
-      0;
-  if (!isMade) throw new Error('the Python environment cannot be made');
-  return python;
-}
+/** `mlflow-skinny` is the client of `mlflow`, without its server. */
+const packages = [
+  'tritonclient[http]==2.73.0',
+  'mlflow-skinny==3.17.2',
+  'pandas==3.1.1',
+  'onnx==1.23.2',
+  'onnxruntime==1.32.0',
+];
 
 const matrix = (name: string): Value => ({ name, type: 'FP32', shape: ['n', 2] });
 const models = {
@@ -80,7 +69,8 @@ async function servedBy(platform: Platform, token: string, model: string): Promi
 
 async function main(): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-clients-'));
-  const python = await makePython(folder);
+  const given = process.argv.indexOf('--python');
+  const python = (given < 0 ? undefined : process.argv[given + 1]) ?? (await makePython(folder, packages));
   const platform = await startPlatform();
   try {
     for (const [name, bytes] of Object.entries(models)) await release(platform, folder, name, bytes);
@@ -97,6 +87,7 @@ async function main(): Promise<number> {
       MLFLOW_TRACKING_TOKEN: await adminToken(platform),
       MLFLOW_HTTP_REQUEST_MAX_RETRIES: '2',
       SLUICE_MODEL: 'pair',
+      SLUICE_README: join(packageRoot, 'README.md'),
     });
     return triton === 0 ? mlflow : triton;
   } finally {

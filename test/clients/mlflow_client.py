@@ -1,9 +1,13 @@
 """Drives the stock mlflow client: log, search, register, alias, load back, wait for the check, predict."""
 
+import json
 import os
+import signal
+import sys
+import tempfile
 import time
 import urllib.request
-import json
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -138,12 +142,82 @@ def release(client: MlflowClient) -> None:
     assert answer["outputs"][0]["data"] == [2, 4], answer
 
 
+def last_refusal(lines: list[str], scope: dict[str, Any]) -> str:
+    if "answer" in scope:
+        return scope["answer"].text
+    call = lines[3].removeprefix("while not ").split(").ok", 1)[0] + ")"
+    return eval(call, scope).text
+
+
+def readme() -> None:
+    """README's five lines, as they stand there."""
+    with open(os.environ["SLUICE_README"]) as file:
+        section = file.read().split("## From MLflow to production in five lines")[1].split("\n## ")[0]
+    lines = section.split("```python\n")[1].split("```")[0].strip().splitlines()
+    assert len(lines) == 5, lines
+    folder = os.getcwd()
+    with tempfile.TemporaryDirectory() as work:
+        os.chdir(work)
+        onnx.save(doubler(), "model.onnx")
+        scope: dict[str, Any] = {}
+        # The lines wait for as long as it takes; a check does not.
+        signal.signal(signal.SIGALRM, lambda *_: sys.exit(f"README's lines wait: {last_refusal(lines, scope)}"))
+        signal.alarm(40)
+        exec("\n".join(lines), scope)
+        signal.alarm(0)
+        os.chdir(folder)
+    assert scope["answer"].json()["outputs"][0]["data"] == [2, 4], scope["answer"].text
+
+
+def in_parts(client: MlflowClient) -> None:
+    """Large files go up in parts when the client is told so; each is asked to be one of many here."""
+    os.environ["MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD"] = "true"
+    os.environ["MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE"] = "1"
+    os.environ["MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE"] = str(5 * 2**20)
+    content = os.urandom(12 * 2**20)
+    with tempfile.TemporaryDirectory() as work, mlflow.start_run() as run:
+        path = os.path.join(work, "large.bin")
+        with open(path, "wb") as file:
+            file.write(content)
+        mlflow.log_artifact(path, "sub dir")
+    os.environ["MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD"] = "false"
+    loaded = client.download_artifacts(run.info.run_id, "sub dir/large.bin")
+    with open(loaded, "rb") as file:
+        assert file.read() == content
+
+
+def data_and_models(client: MlflowClient) -> None:
+    dataset = mlflow.data.from_numpy(np.array([[1.0, 2.0]]), name="pairs")
+    with mlflow.start_run(run_name="parent") as parent:
+        mlflow.log_input(dataset, context="training")
+        model = mlflow.initialize_logged_model(name="measured")
+        mlflow.log_metric("accuracy", 0.7, step=3, model_id=model.model_id, dataset=dataset)
+        with mlflow.start_run(nested=True) as child:
+            pass
+    logged = client.get_run(parent.info.run_id)
+    assert [one.dataset.name for one in logged.inputs.dataset_inputs] == ["pairs"], logged.inputs
+    measured = mlflow.get_logged_model(model.model_id).metrics
+    assert [(metric.value, metric.dataset_name) for metric in measured] == [(0.7, "pairs")], measured
+    found = client.search_runs([logged.info.experiment_id], "datasets.name = 'pairs'")
+    assert [run.info.run_id for run in found] == [parent.info.run_id]
+    nested = client.search_runs(
+        [logged.info.experiment_id], f"tags.mlflow.parentRunId = '{parent.info.run_id}'"
+    )
+    assert [run.info.run_id for run in nested] == [child.info.run_id]
+
+
 def main() -> None:
     client = MlflowClient()
+    readme()
+    print("README's five lines: ok")
     run_id = log(client)
     print("log: ok")
     search(client, run_id)
     print("search: ok")
+    in_parts(client)
+    print("files in parts: ok")
+    data_and_models(client)
+    print("datasets, metrics of models, nested runs: ok")
     registry(client, run_id)
     print("registry, aliases, load back: ok")
     other_flavours(client)

@@ -42,3 +42,9 @@ it('says what each dependency is for', () => {
   const names = new Set(explained.split(/[ ,|]+/));
   expect(Object.keys(dependencies).filter((name) => !names.has(name))).toEqual([]);
 });
+
+it('goes from MLflow to production in exactly five lines', () => {
+  const section = readme.split('## From MLflow to production in five lines')[1]?.split(/^## /m)[0] ?? '';
+  const block = /^```python\n([^]*?)^```$/m.exec(section)?.[1] ?? '';
+  expect(block.trimEnd().split('\n')).toHaveLength(5);
+});

@@ -47,8 +47,8 @@ export async function teardown(): Promise<void> {
   await server?.stop();
 }
 
-/** Starts an embedded PostgreSQL that keeps nothing safe from a power cut: tests need none of that. */
-export async function startServer(): Promise<Server> {
+/** Starts an embedded PostgreSQL; unless `isDurable` it keeps nothing safe from a power cut: tests need none of that. */
+export async function startServer({ isDurable = false } = {}): Promise<Server> {
   const root = mkdtempSync(join(tmpdir(), 'sluice-postgres-'));
   chmodSync(root, 0o755);
   const binaries = await findBinaries();
@@ -65,7 +65,7 @@ export async function startServer(): Promise<Server> {
   const settings = [
     'listen_addresses=127.0.0.1',
     'unix_socket_directories=',
-    'fsync=off',
+    `fsync=${isDurable ? 'on' : 'off'}`,
     'max_connections=200',
   ];
   const command = runAs(account, binaries.postgres, [
