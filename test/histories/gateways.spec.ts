@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { oneRequest } from '#quota/cell';
 import { settleAll } from '#quota/lease-desk';
 import { windowAt } from '#quota/windows';
+import type { CalendarWindow } from '#quota/windows';
 import { Gateway, World, limitsOf, quotaOf } from './world.js';
 
 /** `npm run test:histories` tries more of them. */
@@ -16,6 +17,7 @@ type Step =
   | {
       readonly kind: 'ask';
       readonly gateway: number;
+      readonly client: string;
       readonly requests: number;
       readonly delayMs: number;
       readonly fate: 'answered' | 'twice' | 'unheard' | 'unanswered';
@@ -25,9 +27,15 @@ type Step =
   | { readonly kind: 'away'; readonly isAway: boolean }
   | { readonly kind: 'step'; readonly ms: number }
   | { readonly kind: 'wait'; readonly ms: number }
-  | { readonly kind: 'edge'; readonly beforeMs: number };
+  | { readonly kind: 'edge'; readonly window: CalendarWindow; readonly beforeMs: number };
 
-const gateway = fc.nat(2);
+const gateway = fc.nat(3);
+const client = fc.constantFrom('ann', 'bob', 'eve');
+const window = fc.constantFrom('second' as const, 'minute' as const, 'minute' as const, 'hour' as const);
+const limits = fc.array(
+  fc.record({ limit: fc.integer({ min: 1, max: 60 }), window, per_client: fc.boolean() }),
+  { minLength: 1, maxLength: 4 },
+);
 const stepOf = (withClockSteps: boolean): fc.Arbitrary<Step> =>
   fc.oneof(
     {
@@ -35,6 +43,7 @@ const stepOf = (withClockSteps: boolean): fc.Arbitrary<Step> =>
       arbitrary: fc.record({
         kind: fc.constant('ask' as const),
         gateway,
+        client,
         requests: fc.integer({ min: 1, max: 15 }),
         delayMs: fc.constantFrom(0, 0, 1, 3, 900),
         fate: fc.constantFrom('answered' as const, 'answered' as const, 'twice', 'unheard', 'unanswered'),
@@ -70,6 +79,7 @@ const stepOf = (withClockSteps: boolean): fc.Arbitrary<Step> =>
       weight: 2,
       arbitrary: fc.record({
         kind: fc.constant('edge' as const),
+        window,
         beforeMs: fc.constantFrom(1_500, 300, 4, 1, 0),
       }),
     },
@@ -92,7 +102,7 @@ async function act(world: World, step: Exclude<Step, { kind: 'ask' }>): Promise<
       world.nowMs += step.ms;
       return;
     case 'edge':
-      world.nowMs = Math.max(world.nowMs, world.windowEndMs - step.beforeMs);
+      world.nowMs = Math.max(world.nowMs, world.windowEndMs(step.window) - step.beforeMs);
       return;
     case 'step':
       world.stepMs += step.ms;
@@ -116,14 +126,16 @@ async function act(world: World, step: Exclude<Step, { kind: 'ask' }>): Promise<
       return;
     case 'kill':
       // Nobody hears of what it held until the ledger ends its lease.
-      world.gateways[step.gateway] = new Gateway(world, step.gateway);
+      if (world.gateways[step.gateway]) world.gateways[step.gateway] = new Gateway(world, step.gateway);
   }
 }
 
 async function live(world: World, steps: readonly Step[]): Promise<void> {
   for (const step of steps) {
-    if (step.kind === 'ask') await world.gateways[step.gateway]?.ask(step.requests, step.delayMs, step.fate);
-    else await act(world, step);
+    if (step.kind === 'ask') {
+      const { requests, delayMs, fate, client: name } = step;
+      await world.gateways[step.gateway]?.ask(requests, delayMs, fate, name);
+    } else await act(world, step);
     world.ledger.sweep();
     world.check();
   }
@@ -133,37 +145,52 @@ async function live(world: World, steps: readonly Step[]): Promise<void> {
 async function expectWhole(world: World): Promise<void> {
   world.isAway = false;
   const latestMs = Math.max(world.latestLedgerMs, world.ledgerMs) + 200_000;
-  world.nowMs += windowAt('minute', 'UTC', latestMs).endMs + 1 - world.ledgerMs;
+  world.nowMs += windowAt('hour', 'UTC', latestMs).endMs + 1 - world.ledgerMs;
   world.ledger.sweep();
   const heir = new Gateway(world, 0);
   expect(await heir.ask(100)).toBe(Math.min(...limitsOf(world)));
 }
 
 describe('gateways on one ledger', () => {
-  const limits = fc.array(fc.integer({ min: 1, max: 60 }), { minLength: 1, maxLength: 3 });
-
   it.each([
     ['never admit more than any limit in any window', false],
     ['nor while the ledger’s clock is set back and forth', true],
   ])('%s, and lose nothing for ever', async (_, withClockSteps) => {
     await fc.assert(
-      fc.asyncProperty(limits, fc.array(stepOf(withClockSteps), { maxLength: 40 }), async (sizes, steps) => {
-        const world = new World(
-          sizes.map((limit, n) => quotaOf(n, { limit })),
-          3,
-        );
-        world.isOnTime = !withClockSteps;
-        await live(world, steps);
-        await expectWhole(world);
-      }),
+      fc.asyncProperty(
+        limits,
+        fc.integer({ min: 1, max: 4 }),
+        fc.array(stepOf(withClockSteps), { maxLength: 40 }),
+        async (rules, gateways, steps) => {
+          const world = new World(
+            rules.map((rule, n) => quotaOf(n, rule)),
+            gateways,
+          );
+          world.isOnTime = !withClockSteps;
+          await live(world, steps);
+          await expectWhole(world);
+        },
+      ),
       { numRuns: histories },
     );
+  });
+
+  it('spend no block of a window that has passed while nothing happened', async () => {
+    const world = new World([quotaOf(1, { window: 'second', limit: 1 })], 2);
+    const [one, two] = world.gateways;
+    world.nowMs = world.windowEndMs('second') - 100;
+    expect(await one?.ask(1)).toBe(1);
+    // Refused, it asks for a block of the next second.
+    expect(await two?.ask(2)).toBe(0);
+    await two?.ask(1);
+    world.nowMs += 3_000;
+    expect(await two?.ask(2)).toBe(1);
   });
 
   it('share a limit to the last request when all but one leave', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.tuple(gateway, fc.integer({ min: 1, max: 9 })), { maxLength: 20 }),
+        fc.array(fc.tuple(fc.nat(2), fc.integer({ min: 1, max: 9 })), { maxLength: 20 }),
         async (asks) => {
           const world = new World([quotaOf(1, { limit: 100 })], 3);
           let admitted = 0;
@@ -196,7 +223,7 @@ describe('gateways on one ledger', () => {
       world.isOnTime = false;
       const [only] = world.gateways;
       const waits: number[] = [];
-      const begunMs = world.windowEndMs - 3_000;
+      const begunMs = world.windowEndMs(window) - 3_000;
       for (let ms = 0; ms < 6_000; ms += 1) {
         world.nowMs = begunMs + ms;
         const verdict = only?.desk.admit(only.cells, oneRequest, only.nowMs);

@@ -6,9 +6,11 @@ import { QuotaBook } from '#quota/book';
 import { noCosts, oneRequest } from '#quota/cell';
 import type { Cell } from '#quota/cell';
 import { LeaseDesk, settleAll } from '#quota/lease-desk';
+import type { Denial } from '#quota/lease-desk';
 import { sumOf } from '#quota/ledger';
 import { MemoryLedger } from '#quota/memory-ledger.case';
 import { windowAt } from '#quota/windows';
+import type { CalendarWindow } from '#quota/windows';
 
 export const quotaOf = (n: number, over: object): SnapshotQuota =>
   SnapshotQuota.parse({
@@ -39,7 +41,7 @@ export class World {
   isOnTime = true;
   readonly ledger: MemoryLedger;
   gateways: Gateway[];
-  /** Admitted requests by quota and window. */
+  /** Admitted requests by quota, client and window. */
   private readonly admitted = new Map<string, number>();
 
   constructor(
@@ -60,37 +62,50 @@ export class World {
     return this.nowMs + this.stepMs;
   }
 
-  get windowEndMs(): number {
-    return windowAt('minute', 'UTC', this.nowMs).endMs;
+  windowEndMs(window: CalendarWindow): number {
+    return windowAt(window, 'UTC', this.nowMs).endMs;
   }
 
   /** @param change 1: a request was admitted; -1: one that was admitted then failed, and gave back what it took */
-  note(change: 1 | -1, windows: readonly string[]): void {
-    for (const [n, window] of windows.entries()) {
-      const key = `${n} ${window}`;
-      this.admitted.set(key, (this.admitted.get(key) ?? 0) + change);
-      expect(this.admitted.get(key)).toBeLessThanOrEqual(this.quotas[n]?.limit ?? 0);
+  note(change: 1 | -1, counts: readonly Count[]): void {
+    for (const { quota, window } of counts) {
+      this.admitted.set(window, (this.admitted.get(window) ?? 0) + change);
+      expect(this.admitted.get(window)).toBeLessThanOrEqual(quota.limit);
     }
   }
 
-  /** The window that each quota counts an admission of now in. */
-  windowsOf(cells: readonly Cell[]): string[] {
-    const { startMs } = windowAt('minute', 'UTC', this.nowMs);
-    return cells.map((cell) => String(this.isOnTime ? startMs : cell.windowStart));
+  /** What an admission of now counts in. */
+  countsOf(cells: readonly Cell[]): Count[] {
+    return cells.map(({ quota, key, windowStart }) => {
+      const { window } = quota;
+      const isTimed = this.isOnTime && window !== null && window !== 'bucket';
+      const startMs = isTimed ? windowAt(window, 'UTC', this.nowMs).startMs : windowStart;
+      return { quota, window: `${quota.name} ${key} ${startMs}` };
+    });
   }
 
   check(): void {
     this.latestLedgerMs = Math.max(this.latestLedgerMs, this.ledgerMs);
-    for (const [n, row] of [...this.ledger.rows.values()].entries())
-      expect(row.used + sumOf(row.leases)).toBeLessThanOrEqual(this.quotas[n]?.limit ?? 0);
+    for (const [name, row] of this.ledger.rows) {
+      const quota = this.quotas.find(({ id }) => name.startsWith(id));
+      expect(row.used + sumOf(row.leases)).toBeLessThanOrEqual(quota?.limit ?? 0);
+    }
   }
 }
 
+/** Of histories in which it does not matter who asks. */
+const onlyClient = 'client';
 let holders = 0;
 
+/** A window of a quota, by the name of both and of the client whose count it is. */
+interface Count {
+  readonly quota: SnapshotQuota;
+  readonly window: string;
+}
 interface Open {
   readonly takenAtMs: number;
-  readonly windows: readonly string[];
+  readonly cells: readonly Cell[];
+  readonly counts: readonly Count[];
 }
 
 export class Gateway {
@@ -118,7 +133,7 @@ export class Gateway {
   }
 
   get cells(): readonly Cell[] {
-    return this.book.cellsFor('iris', 'client', undefined);
+    return this.book.cellsFor('iris', onlyClient, undefined);
   }
 
   /** Sends what there is to send. Half of the delay lies before the ledger, half behind it. */
@@ -142,23 +157,21 @@ export class Gateway {
   }
 
   /** @returns how many of the requests were admitted */
-  async ask(requests: number, delayMs = 0, fate: Fate = 'answered'): Promise<number> {
+  async ask(requests: number, delayMs = 0, fate: Fate = 'answered', client = onlyClient): Promise<number> {
     let admitted = 0;
     const waiting: Promise<void>[] = [];
-    const take = (isAdmitted: boolean, takenAtMs: number, windows: readonly string[]): void => {
-      if (!isAdmitted) return;
+    const cells = this.book.cellsFor('iris', client, undefined);
+    const take = (denial: Denial | undefined): void => {
+      if (denial) return;
       admitted += 1;
-      this.world.note(1, windows);
-      this.open.push({ takenAtMs, windows });
+      const counts = this.world.countsOf(cells);
+      this.world.note(1, counts);
+      this.open.push({ takenAtMs: this.nowMs, cells, counts });
     };
     for (let i = 0; i < requests; i += 1) {
-      const verdict = this.desk.admit(this.cells, oneRequest, this.nowMs);
-      if (!(verdict instanceof Promise))
-        take(verdict === undefined, this.nowMs, this.world.windowsOf(this.cells));
-      else
-        waiting.push(
-          verdict.then((denial) => take(denial === undefined, this.nowMs, this.world.windowsOf(this.cells))),
-        );
+      const verdict = this.desk.admit(cells, oneRequest, this.nowMs);
+      if (verdict instanceof Promise) waiting.push(verdict.then(take));
+      else take(verdict);
     }
     // A waiter that is sent back to the queue is there again within one call. Time stands still until those are heard who were let in.
     for (let round = 0; round < 5; round += 1) {
@@ -197,10 +210,10 @@ export class Gateway {
 
   /** Ends open requests; some fail, and give back what they took. */
   finish(failures: number): void {
-    for (const [index, { takenAtMs, windows }] of this.open.splice(0).entries()) {
+    for (const [index, { takenAtMs, cells, counts }] of this.open.splice(0).entries()) {
       const isFailed = index < failures;
-      settleAll(this.cells, oneRequest, isFailed ? noCosts : oneRequest, takenAtMs);
-      if (isFailed) this.world.note(-1, windows);
+      settleAll(cells, oneRequest, isFailed ? noCosts : oneRequest, takenAtMs);
+      if (isFailed) this.world.note(-1, counts);
     }
   }
 

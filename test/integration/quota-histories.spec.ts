@@ -1,7 +1,7 @@
 /**
  * Random histories with real processes: gateways that are killed and stopped, a registry that is cut off or started again, a
- * database whose connections and transactions die as in a restart. What they
- * wrote down is checked against the limits: no window admitted more, and nothing is lost for ever.
+ * PostgreSQL that crashes and starts again. What the gateways wrote down is checked against the limits: no window admitted more, and
+ * nothing is lost for ever.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -18,10 +18,14 @@ import type { Quota } from '#contracts/quotas';
 import { packageRoot } from '#platform/program';
 import { gatewayJoinToken, openRegistry, startRegistry } from '../support/registry.js';
 import type { TestRegistry } from '../support/registry.js';
+import { startServer } from '../support/postgres.js';
+import type { Server } from '../support/postgres.js';
 
 const spenderMain = join(packageRoot, 'dist/test/histories/spender.js');
 const callers = ['ann', 'bob'];
 
+/** Its own, as it crashes. */
+let postgres: Server;
 let registry: TestRegistry;
 /** The one that gateways reach: the first, or one that was started in its place. */
 let serving: TestRegistry;
@@ -72,7 +76,8 @@ async function startWire(target: () => string): Promise<typeof wire> {
 }
 
 beforeAll(async () => {
-  registry = await startRegistry(settings);
+  postgres = await startServer();
+  registry = await startRegistry(settings, postgres.url);
   serving = registry;
   wire = await startWire(() => serving.url);
   folder = await mkdtemp(join(tmpdir(), 'sluice-histories-'));
@@ -81,6 +86,7 @@ afterAll(async () => {
   await wire.close();
   if (serving !== registry) await serving.close();
   await registry.close();
+  await postgres.stop();
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -129,15 +135,6 @@ async function restartRegistry(): Promise<void> {
   wire.mend();
 }
 
-/** What a restart of PostgreSQL does to those who are connected: transactions are rolled back, connections are gone. */
-async function breakDatabase(): Promise<void> {
-  await registry.dataSource
-    .query(
-      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`,
-    )
-    .catch(() => undefined);
-}
-
 /** Lives through a history. @returns when each request was admitted, and whose it was */
 async function live(
   id: number,
@@ -164,7 +161,7 @@ async function live(
       await sleep(afterMs * 4);
       spender?.kill('SIGCONT');
     } else if (act === 'restart') await restartRegistry();
-    else if (act === 'database') await breakDatabase();
+    else if (act === 'database') await postgres.restart();
     else {
       wire.cut();
       await sleep(afterMs * 2);

@@ -30,8 +30,10 @@ declare module 'vitest' {
   }
 }
 
-interface Server {
+export interface Server {
   readonly url: string;
+  /** Crashes it, in the middle of whatever it does, and starts it again at the same address. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -75,18 +77,30 @@ export async function startServer({ isDurable = false } = {}): Promise<Server> {
     String(port),
     ...settings.flatMap((setting) => ['-c', setting]),
   ]);
-  const child = spawn(command.file, command.args, {
-    ...command.options,
-    cwd: '/',
-    env: postgresEnv,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  await whenReady(child);
+  const start = async (): Promise<ChildProcess> => {
+    const started = spawn(command.file, command.args, {
+      ...command.options,
+      cwd: '/',
+      env: postgresEnv,
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+    await whenReady(started);
+    return started;
+  };
+  const end = async (running: ChildProcess, signal: 'SIGINT' | 'SIGQUIT'): Promise<void> => {
+    const exited = once(running, 'exit');
+    running.kill(signal);
+    await exited;
+  };
+  let child = await start();
   return {
     url: `postgres://${databaseUser}:${password}@127.0.0.1:${port}/postgres`,
+    restart: async () => {
+      await end(child, 'SIGQUIT');
+      child = await start();
+    },
     stop: async () => {
-      child.kill('SIGINT');
-      await once(child, 'exit');
+      await end(child, 'SIGINT');
       rmSync(root, { recursive: true, force: true });
     },
   };

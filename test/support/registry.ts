@@ -47,9 +47,15 @@ export const adminSecret = 'admin-secret-of-the-tests';
 export const nodeJoinToken = 'node-join-token-of-the-tests';
 export const gatewayJoinToken = 'gateway-join-token-of-the-tests';
 
-/** @param settings environment variables on top of the test's own */
-export async function startRegistry(settings: Record<string, string> = {}): Promise<TestRegistry> {
-  const database = await createDatabase(inject('postgresUrl'));
+/**
+ * @param settings environment variables on top of the test's own
+ * @param serverUrl of a PostgreSQL of the spec's own, which it may stop; else the one that all share
+ */
+export async function startRegistry(
+  settings: Record<string, string> = {},
+  serverUrl: string = inject('postgresUrl'),
+): Promise<TestRegistry> {
+  const database = await createDatabase(serverUrl);
   await migrate(database.url);
   const folder = await mkdtemp(join(tmpdir(), 'sluice-registry-'));
   const registry = await openRegistry(database.url, { SLUICE_ARTIFACTS_DIR: folder, ...settings });

@@ -141,12 +141,10 @@ export class Cell {
   }
 
   holds(amount: number, nowMs: number): boolean {
-    if (nowMs >= this.endsAtMs) {
-      if (nowMs >= this.endedAtMs) {
-        if (this.ahead === 0) return false;
-        this.turn(nowMs);
-      } else if (this.ahead - this.aheadSpent < amount) return false;
-    }
+    if (nowMs >= this.endedAtMs && this.ahead > 0) this.turn(nowMs);
+    // Even the next window may have passed while nothing happened here.
+    if (nowMs >= this.endedAtMs) return false;
+    if (nowMs >= this.endsAtMs && this.ahead - this.aheadSpent < amount) return false;
     return this.remaining >= amount && nowMs < this.term.untilMs;
   }
 
