@@ -114,7 +114,9 @@ const session = await ort.InferenceSession.create(file, {
   interOpNumThreads: 1,
   logSeverityLevel: 3,
 });
-const server = createServer((request, response) => {
+/** Runs of slow models follow each other for longer than the default, and then timers come before what has arrived. */
+const keepAliveTimeout = 600_000;
+const server = createServer({ keepAliveTimeout }, (request, response) => {
   predict(session, request, response).catch((error: unknown) => response.writeHead(500).end(String(error)));
 });
 server.listen(0, '127.0.0.1', () => process.send?.({ port: (server.address() as AddressInfo).port }));
