@@ -4,7 +4,7 @@
  */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { irisRequest } from '../support/iris.js';
-import { failures, outcomeOf, startLoad } from '../support/load.js';
+import { failures, nodeOutcomeOf, outcomeOf, startLoad } from '../support/load.js';
 import type { Load } from '../support/load.js';
 import { eventually, pause, startPlatform } from '../support/platform.js';
 import type { Caller, Platform } from '../support/platform.js';
@@ -72,6 +72,20 @@ const bothServe = (): Promise<true> =>
 
 const countFailures = (load: Load): number => failures(load).reduce((sum, [, count]) => sum + count, 0);
 
+/** What the registry has been told of the caller's requests. */
+async function requestsCounted({ clientId }: Caller): Promise<number> {
+  const dayMs = 86_400_000;
+  const { items } = await platform.admin.usage.read({
+    query: {
+      from: new Date(Date.now() - dayMs).toISOString(),
+      to: new Date(Date.now() + dayMs).toISOString(),
+      group_by: 'client_id',
+      client_id: clientId,
+    },
+  });
+  return items.reduce((sum, { requests }) => sum + requests, 0);
+}
+
 describe('a node', () => {
   it('that becomes a black hole is left alone: only what it already had may fail', async () => {
     const callers = 8;
@@ -88,23 +102,32 @@ describe('a node', () => {
     await replicasReady();
   });
 
-  it('that stutters costs time, not answers', async () => {
-    const load = startLoad(caller, 'iris', irisRequest, 8);
+  it('that is slow costs time, not answers, and most requests go to the other', async () => {
+    const load = startLoad(caller, 'iris', irisRequest, 8, nodeOutcomeOf);
     const node = await pidOf('node-2');
-    for (let i = 0; i < 8; i += 1) {
+    for (let i = 0; i < 12; i += 1) {
       freeze(node);
       // Not until so many answers: all callers may be waiting for this node.
       await pause(stutterMs);
       resume(node);
-      await load.after(200);
+      await load.after(100);
     }
     await load.stop();
     expect(failures(load)).toEqual([]);
+    const { items } = await platform.admin.nodes.list();
+    const answersOf = (name: string): number => {
+      const id = items.find((one) => one.name === name)?.id ?? 'nobody';
+      return [...load.counts].reduce((sum, [what, count]) => sum + (what.endsWith(id) ? count : 0), 0);
+    };
+    expect(answersOf('node-2')).toBeLessThan(answersOf('node-1'));
   });
 
-  it('that flaps, killed again and again, costs no answer', async () => {
+  it.each([
+    ['killed with -9', 1],
+    ['that flaps, killed with -9 again and again,', 3],
+  ])('%s costs no answer', async (_, times) => {
     const load = startLoad(caller, 'iris', irisRequest, 8);
-    for (let i = 0; i < 3; i += 1) {
+    for (let i = 0; i < times; i += 1) {
       const before = await pidOf('node-1');
       process.kill(before, 'SIGKILL');
       await restarted('node-1', before);
@@ -137,15 +160,32 @@ describe('the control plane', () => {
     await replicasReady();
   });
 
-  it('may lose its database: predictions go on, and changes go on after it is back', async () => {
-    const load = startLoad(caller, 'iris', irisRequest, 4);
+  it.each(['registry', 'postgres'])(
+    'may lose its %s: predictions go on, and on its return each is counted, once',
+    async (part) => {
+      const metered = await platform.createCaller(['infer']);
+      expect(await outcomeOf(await metered.infer('iris', irisRequest))).toMatch(/^version/);
+      const load = startLoad(metered, 'iris', irisRequest, 4);
+      const before = await pidOf(part);
+      await load.after(200);
+      process.kill(before, 'SIGKILL');
+      await restarted(part, before);
+      await load.after(1_000);
+      await load.stop();
+      expect(failures(load)).toEqual([]);
+      const answers = 1 + [...load.counts.values()].reduce((sum, count) => sum + count, 0);
+      await eventually(async () => {
+        const counted = await requestsCounted(metered);
+        expect(counted).toBeLessThanOrEqual(answers);
+        return counted === answers || undefined;
+      }, `${answers} requests are counted`);
+    },
+  );
+
+  it('takes up changes again after its database was away: a newcomer is served', async () => {
     const before = await pidOf('postgres');
-    await load.after(200);
     process.kill(before, 'SIGKILL');
     await restarted('postgres', before);
-    await load.after(1_000);
-    await load.stop();
-    expect(failures(load)).toEqual([]);
     const newcomer = await eventually(() => platform.createCaller(['infer']), 'a client can be made');
     expect(
       await eventually(async () => {

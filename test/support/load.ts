@@ -17,7 +17,19 @@ export async function outcomeOf(response: Response): Promise<string> {
   return `${response.status} ${response.headers.get('x-sluice-code')}`;
 }
 
-export function startLoad(caller: Caller, target: string, body: unknown, connections: number): Load {
+/** The same with the node that answered. */
+export async function nodeOutcomeOf(response: Response): Promise<string> {
+  const outcome = await outcomeOf(response);
+  return response.ok ? `${outcome} at ${response.headers.get('x-sluice-node')}` : outcome;
+}
+
+export function startLoad(
+  caller: Caller,
+  target: string,
+  body: unknown,
+  connections: number,
+  classify = outcomeOf,
+): Load {
   const counts = new Map<string, number>();
   const waiters: { left: number; resolve: () => void }[] = [];
   let running = true;
@@ -29,7 +41,7 @@ export function startLoad(caller: Caller, target: string, body: unknown, connect
     while (running) {
       const outcome = await caller
         .infer(target, body)
-        .then(outcomeOf, (error: unknown) => `broken: ${String(error)}`);
+        .then(classify, (error: unknown) => `broken: ${String(error)}`);
       record(outcome);
     }
   };
