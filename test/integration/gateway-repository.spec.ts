@@ -184,3 +184,38 @@ describe('statistics', () => {
     expect(await send('GET', '/v2/models/iris/stats', 'infer')).toMatchObject({ status: 502, code: 'UPSTREAM_FAILED' });
   }); // prettier-ignore
 });
+
+describe('the index', () => {
+  const row = (number: string, state: string, reason = '') => ({
+    name: 'iris',
+    version: number,
+    state,
+    reason,
+  });
+  const index = async (body?: object): Promise<unknown> =>
+    (await send('POST', '/v2/repository/index', 'infer', body)).body;
+
+  it('asks nobody while everything is ready', async () => {
+    expect(await index()).toEqual([row('1', 'READY'), row('2', 'READY')]);
+    expect([...one.seen, ...two.seen]).toEqual([]);
+  });
+
+  it('tells of what is not ready what the nodes say, the best of it', async () => {
+    const versions = { 1: [one.replica, two.replica], 2: [], 3: [], 4: [] };
+    await publish(registry, gateway, makeSnapshot({ keys: registry.keys, versions, revision: 2 }));
+    one.respond = (_req, res) =>
+      res.end(
+        JSON.stringify([row('1', 'READY'), row('2', 'UNAVAILABLE', 'out of memory'), row('3', 'LOADING')]),
+      );
+    two.respond = (_req, res) => res.end(JSON.stringify([row('3', 'UNAVAILABLE', 'no such file')]));
+    expect(await index()).toEqual([
+      row('1', 'READY'),
+      row('2', 'UNAVAILABLE', 'out of memory'),
+      row('3', 'LOADING'),
+      row('4', 'UNAVAILABLE', 'No node holds this version now.'),
+    ]);
+    expect(await index({ ready: true })).toEqual([row('1', 'READY')]);
+    one.respond = (_req, res) => res.writeHead(500).end('{}');
+    expect(await index()).toContainEqual(row('2', 'UNAVAILABLE', 'No node holds this version now.'));
+  });
+});

@@ -10,11 +10,11 @@ import { refusal } from './errors.js';
 import type { Exchange } from './exchange.js';
 import { identified, notReady } from './pipeline.js';
 import { readJson } from './read-json.js';
+import { answerIndex } from './repository-index.js';
 import { answerJson, refuse } from './respond.js';
 import type { OwnRoute } from './routes.js';
 import type { RoutingTable, TableEndpoint } from './routing-table.js';
 import { answerStatistics } from './statistics.js';
-import { notHeld } from './status.js';
 
 const serverMetadata = { name: 'sluice', version: programVersion, extensions: gatewayExtensions };
 const draining = refusal('DRAINING', 'This gateway is shutting down. Use another one.');
@@ -58,8 +58,7 @@ function answerCaller(
       return answerStatistics(core, exchange, table, identity);
     case 'index':
       return readJson(core, exchange, IndexRequest, ({ ready }) => {
-        const rows = usableBy(identity, table).flatMap(indexRows);
-        answerJson(exchange, core, 200, ready === true ? rows.filter((row) => row.state === 'READY') : rows);
+        void answerIndex(core, exchange, usableBy(identity, table), ready === true);
       });
   }
 }
@@ -70,11 +69,3 @@ const IndexRequest = z.looseObject({ ready: z.boolean().optional() });
 /** The endpoints that the caller may use. */
 const usableBy = (identity: Identity, table: RoutingTable): TableEndpoint[] =>
   [...table.endpoints.values()].filter(({ name }) => allowsInference(identity.scopes, name));
-
-const indexRows = ({ name, routes }: TableEndpoint) =>
-  [...routes.versions.values()].map(({ label, ready }) => ({
-    name,
-    version: label,
-    state: ready ? 'READY' : 'UNAVAILABLE',
-    reason: ready ? '' : notHeld,
-  }));

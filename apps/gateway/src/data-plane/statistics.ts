@@ -3,12 +3,12 @@
  * readings taken around a measurement would come from different nodes.
  */
 import { z } from 'zod';
+import { askNode, oneOfEachNode } from './ask-node.js';
 import type { Identity } from './authenticate.js';
 import { allowsInference } from '#contracts/scopes';
 import type { Core } from './core.js';
 import { refusal } from './errors.js';
 import type { Exchange } from './exchange.js';
-import { nodeHeaders } from './node-request.js';
 import { findEndpoint, findVersions } from './resolve.js';
 import { answerJson, refuse } from './respond.js';
 import type { RoutingTable, TableVersion } from './routing-table.js';
@@ -17,9 +17,6 @@ import type { Replica } from './upstreams.js';
 const ModelStatistics = z.looseObject({ name: z.string(), version: z.string() });
 export type ModelStatistics = z.infer<typeof ModelStatistics>;
 const Statistics = z.object({ model_stats: z.array(ModelStatistics) });
-
-const timeoutMs = 5_000;
-const maxBytes = 16_777_216;
 
 type Json = Record<string, unknown>;
 const isObject = (value: unknown): value is Json =>
@@ -57,29 +54,15 @@ export function mergeStatistics(answers: readonly (readonly ModelStatistics[])[]
   return [...merged.values()];
 }
 
+/** Between the snapshot and this question the node may have let the version go: then it counts nothing. */
 async function ask(
   core: Core,
   exchange: Exchange,
   replica: Replica,
   path: string,
 ): Promise<ModelStatistics[]> {
-  const answer = await replica.pool.request({
-    path,
-    method: 'GET',
-    headers: nodeHeaders(exchange, replica, core.authorization, timeoutMs).filter((_, i, all) => {
-      const name = all[i - (i % 2)];
-      return name !== 'accept-encoding' && name !== 'accept';
-    }),
-    signal: AbortSignal.timeout(timeoutMs),
-  });
-  // Between the snapshot and this question the node may have let the version go: then it counts nothing.
-  if (answer.statusCode === 404 || answer.statusCode === 503) {
-    await answer.body.dump();
-    return [];
-  }
-  if (answer.statusCode !== 200) throw new Error(`the node answered ${answer.statusCode}`);
-  if (Number(answer.headers['content-length'] ?? 0) > maxBytes) throw new Error('the answer is too large');
-  return Statistics.parse(await answer.body.json()).model_stats;
+  const answer = await askNode(core, exchange, replica, 'GET', path);
+  return answer === undefined ? [] : Statistics.parse(answer).model_stats;
 }
 
 /** Asks each node once. `counts` says which versions the caller may see. */
@@ -90,8 +73,7 @@ function answerSum(
   path: string,
   counts: (row: ModelStatistics) => boolean,
 ): void {
-  const byNode = new Map(replicas.map((replica) => [replica.address, replica]));
-  Promise.all([...byNode.values()].map((replica) => ask(core, exchange, replica, path)))
+  Promise.all(oneOfEachNode(replicas).map((replica) => ask(core, exchange, replica, path)))
     .then((answers) => {
       if (exchange.res.destroyed) return;
       answerJson(exchange, core, 200, { model_stats: mergeStatistics(answers).filter(counts) });
@@ -102,9 +84,9 @@ function answerSum(
     });
 }
 
-/** External nodes count under names of their own, and not every one counts at all. */
+/** External nodes count under names of their own, and not every one counts at all: they are left out. */
 const replicasOf = (versions: readonly TableVersion[]): Replica[] =>
-  versions.flatMap((version) => version.replicas.filter(({ external }) => !external));
+  versions.flatMap((version) => version.replicas);
 
 /** `GET /v2/models/{endpoint}[/versions/{pin}]/stats`: of all versions behind the endpoint, or of one. */
 export function answerEndpointStatistics(core: Core, exchange: Exchange, table: RoutingTable): void {
