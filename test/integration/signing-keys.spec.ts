@@ -1,8 +1,11 @@
 /** Private keys at rest: sealed under the master key, also those that were stored before there was one. */
 import { decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { adminSecret, openRegistry, startRegistry } from '../support/registry.js';
+import { publishedBeforeMs } from '../../apps/registry/src/auth/key-times.js';
+import { KeyRotation } from '../../apps/registry/src/auth/key-rotation.js';
+import { adminSecret, gatewayJoinToken, openRegistry, startRegistry } from '../support/registry.js';
 import type { TestRegistry } from '../support/registry.js';
+import { cleanUp, startTestGateway } from './gateway-harness.js';
 
 const masterKey = 'master-key-of-the-tests-0123456789';
 let registry: TestRegistry;
@@ -38,6 +41,22 @@ it.each([
   expect(await storedKey()).toBe(before);
 });
 
+async function tokenOf(from: TestRegistry): Promise<string> {
+  const body = {
+    client_id: 'admin',
+    client_secret: adminSecret,
+    grant_type: 'client_credentials',
+  } as const;
+  return (await from.clientWith('').auth.token({ body })).access_token;
+}
+
+async function codeAt(gatewayUrl: string, token: string): Promise<string | null> {
+  const headers = { authorization: `Bearer ${token}` };
+  const answer = await fetch(`${gatewayUrl}/v2/models/iris/infer`, { method: 'POST', headers, body: '{}' });
+  await answer.body?.cancel();
+  return answer.headers.get('x-sluice-code');
+}
+
 describe('rotation', () => {
   it('publishes the new key at once, signs with it later, and takes no token away; another registry knows', async () => {
     const second = await openRegistry(registry.databaseUrl, { SLUICE_MASTER_KEY: masterKey });
@@ -50,14 +69,7 @@ describe('rotation', () => {
       expect(after.items.map(({ kid }) => kid)).toEqual([made.kid, ...before.items.map(({ kid }) => kid)]);
       expect(after.items[1]).toMatchObject({ state: 'SIGNING', retired_at: made.signs_from });
       const kidOf = (token: string): unknown => decodeProtectedHeader(token).kid;
-      const credentials = {
-        client_id: 'admin',
-        client_secret: adminSecret,
-        grant_type: 'client_credentials',
-      } as const;
-      const token = async (from: TestRegistry) =>
-        (await from.clientWith('').auth.token({ body: credentials })).access_token;
-      expect(kidOf(await token(second))).toBe(before.items[0]?.kid);
+      expect(kidOf(await tokenOf(second))).toBe(before.items[0]?.kid);
       // As if the time until it signs had passed.
       await registry.dataSource.query(
         `UPDATE signing_keys SET signs_from = signs_from - interval '20 s', created_at = created_at - interval '20 s',
@@ -66,7 +78,7 @@ describe('rotation', () => {
       );
       const fresh = await vi.waitUntil(
         async () => {
-          const newest = await token(second);
+          const newest = await tokenOf(second);
           return kidOf(newest) === made.kid && newest;
         },
         { timeout: 15_000, interval: 100 },
@@ -83,6 +95,53 @@ describe('rotation', () => {
     } finally {
       await second.close();
       await third.close();
+    }
+  });
+
+  it('comes when the key has grown old, once for all registries, and no caller at any gateway notices', async () => {
+    const settings = { SLUICE_MASTER_KEY: masterKey, SLUICE_KEY_ROTATION_DAYS: '30' };
+    const registries = [
+      await openRegistry(registry.databaseUrl, settings),
+      await openRegistry(registry.databaseUrl, settings),
+    ];
+    try {
+      const gateways = await Promise.all(
+        registries.map(({ url }) => startTestGateway(url, { SLUICE_GATEWAY_JOIN_TOKEN: gatewayJoinToken })),
+      );
+      await Promise.all(gateways.map(({ ready }) => ready));
+      const look = () => Promise.all(registries.map(({ app }) => app.get(KeyRotation).look()));
+      const kids = async (): Promise<string[]> =>
+        (await registries[0]?.admin.signingKeys.list())?.items.map(({ kid }) => kid) ?? [];
+      const before = await kids();
+      await look();
+      expect(await kids()).toEqual(before);
+      await registry.dataSource.query(`UPDATE signing_keys SET created_at = created_at - interval '31 days'`);
+      await look();
+      const [made = '', ...others] = await kids();
+      expect(others).toEqual(before);
+      const audit = await registries[0]?.admin.audit.list({
+        query: { subject_prefix: `signing-keys/${made}` },
+      });
+      expect(audit?.items).toMatchObject([{ action: 'signing-key.rotate', actor: 'system' }]);
+
+      const begun = registries[0]?.adminToken ?? '';
+      const codes = new Set<string | null>();
+      const signers = new Set<unknown>();
+      const turnedAtMs = Date.now() + publishedBeforeMs + 1_000;
+      while (Date.now() < turnedAtMs) {
+        for (const from of registries) {
+          const fresh = await tokenOf(from);
+          signers.add(decodeProtectedHeader(fresh).kid);
+          for (const { url } of gateways)
+            for (const token of [begun, fresh]) codes.add(await codeAt(url, token));
+        }
+      }
+      // There is no such endpoint, which only one who was let in is told.
+      expect([...codes]).toEqual(['ENDPOINT_NOT_FOUND']);
+      expect(signers).toEqual(new Set([before[0], made]));
+    } finally {
+      await cleanUp();
+      for (const each of registries) await each.close();
     }
   });
 

@@ -1,8 +1,12 @@
 /** Metering from a request at a gateway to sums, CSV and a statement; and that nothing counts twice or gets lost on the way. */
 import { createClient } from '#client/client';
-import type { UsageRow, UsageUnit } from '#contracts/usage';
+import type { SluiceClient } from '#client/client';
+import type { UsageBatch, UsageRow, UsageUnit } from '#contracts/usage';
+import { sumUsage } from '#contracts/usage-totals';
+import fc from 'fast-check';
 import { v7 as uuidv7 } from 'uuid';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { UsageSpool, emptySpool } from '../../apps/gateway/src/control/usage-spool.js';
 import { gatewayJoinToken, startRegistry } from '../support/registry.js';
 import type { TestRegistry } from '../support/registry.js';
 import {
@@ -46,6 +50,9 @@ const row = (changes: Partial<UsageRow>): UsageRow => ({
   ...changes,
 });
 
+/** What waits at either sender at last gets through: the batch that was on its way, and the next. */
+const settle = [0, 1, 0, 1].map((sender) => ({ sender, counted: 0, fate: 'answered' as const, nth: 0 }));
+
 describe('batches', () => {
   it('count once, however often and in whatever company they are sent', async () => {
     const gateway = await gatewayClient('counting');
@@ -82,6 +89,46 @@ describe('batches', () => {
         compute_us: 1_000,
       },
     ]);
+  });
+
+  it('that are lost, repeated, late and out of order add up to what their gateways counted', async () => {
+    const fates = ['answered', 'unanswered', 'lost', 'answered twice', 'after one of before'] as const;
+    const step = fc.record({
+      sender: fc.nat(1),
+      counted: fc.nat(9),
+      fate: fc.constantFrom(...fates),
+      nth: fc.nat(),
+    });
+    const clients = [await gatewayClient('unlucky-1'), await gatewayClient('unlucky-2')];
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 25 }), async (steps) => {
+        const endpoint = uuidv7();
+        const senders = clients.map((client) => ({ client, spool: new UsageSpool(emptySpool(uuidv7())) }));
+        const sent: { client: SluiceClient; batch: UsageBatch }[] = [];
+        const send = async (client: SluiceClient, body: UsageBatch): Promise<void> =>
+          void (await client.usage.report({ body }));
+        let counted = 0;
+        for (const { sender, counted: requests, fate, nth } of [...steps, ...settle]) {
+          const { client, spool } = senders[sender] ?? {};
+          if (!client || !spool) throw new Error('no such sender');
+          counted += requests;
+          const rows = [row({ endpoint, requests })];
+          if (requests > 0) spool.put(rows, sumUsage(rows));
+          const late = sent[nth % Math.max(1, sent.length)];
+          if (fate === 'after one of before' && late) await send(late.client, late.batch);
+          const batch = spool.batch();
+          if (!batch || fate === 'lost') continue;
+          sent.push({ client, batch });
+          const copies = fate === 'answered twice' ? 2 : 1;
+          await Promise.all(Array.from({ length: copies }, () => send(client, batch)));
+          if (fate !== 'unanswered') spool.taken();
+        }
+        for (const { client, batch } of sent.toReversed()) await send(client, batch);
+        const { items } = await registry.admin.usage.read({ query: { ...wide, endpoint, group_by: '' } });
+        expect(items[0]?.requests ?? 0).toBe(counted);
+      }),
+      { numRuns: 20 },
+    );
   });
 
   it('of one gateway cannot be sent by another, nor by a client', async () => {

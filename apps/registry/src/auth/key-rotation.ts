@@ -35,7 +35,8 @@ export class KeyRotation implements OnApplicationBootstrap, OnModuleDestroy {
     await this.looking;
   }
 
-  private async look(): Promise<void> {
+  /** Rotates when it is time. */
+  async look(): Promise<void> {
     try {
       const made = await this.keys.rotateOlderThan(this.config.SLUICE_KEY_ROTATION_DAYS * dayMs, actor);
       if (made) this.logger.info({ kid: made.kid }, 'the signing key was rotated');
