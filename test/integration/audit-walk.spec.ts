@@ -315,7 +315,10 @@ const acts: Record<string, Act> = {
     },
   ],
   'clients.create': ['made', () => ({ body: { name: 'x', scopes: ['infer'] } })],
-  'clients.update': ['changed', async () => ({ params: await client(), body: { name: 'new' } })],
+  'clients.update': [
+    'changed',
+    async () => ({ params: await client(), body: { name: 'new', scopes: ['models:read'] } }),
+  ],
   'clients.disable': ['changed', async () => ({ params: await client() })],
   'clients.enable': [
     'changed',

@@ -3,6 +3,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { z } from 'zod';
+import { CreateQuota, QuotaUnit, QuotaWindow } from '#contracts/quotas';
+import type { RouteSpec } from '#contracts/route';
+import { routes } from '#contracts/routes';
+import { scopes } from '#contracts/scopes';
+import { usageUnits } from '#contracts/usage';
 import { packageRoot } from '#platform/program';
 import { GatewaySettings } from '../../apps/gateway/src/config.js';
 import { NodeSettings } from '../../apps/node/src/config.js';
@@ -24,6 +29,42 @@ it('explains every setting, and none that does not exist', () => {
     Object.keys(schema.shape),
   );
   expect([...explained].sort()).toEqual([...new Set(settings)].sort());
+});
+
+const references = {
+  'docs/identity.md': [
+    'auth',
+    'clients',
+    'teams',
+    'people',
+    'sessions',
+    'signInProviders',
+    'apiTokens',
+    'signingKeys',
+    'issuers',
+    'audit',
+  ],
+  'docs/quotas.md': ['quotas', 'usage'],
+} as const;
+
+it.each(Object.entries(references))('is completed by a reference of every call: %s', (file, groups) => {
+  const reference = text(file);
+  expect(readme).toContain(`(${file})`);
+  const calls = groups.flatMap((group) =>
+    Object.values<RouteSpec>(routes[group])
+      .filter(({ access }) => access !== 'gateway')
+      .map(({ method, path }) => `${method} ${path}`),
+  );
+  expect(calls.filter((call) => !reference.includes(call))).toEqual([]);
+});
+
+it('is completed by a reference of every scope and every field of a quota', () => {
+  const unnamed = (file: string, words: readonly string[]) =>
+    words.filter((word) => !text(file).includes(`\`${word}\``));
+  expect(unnamed('docs/identity.md', scopes)).toEqual([]);
+  const fields = Object.keys(CreateQuota.shape);
+  const windows = QuotaWindow.options;
+  expect(unnamed('docs/quotas.md', [...fields, ...windows, ...QuotaUnit.options, ...usageUnits])).toEqual([]);
 });
 
 it('says what each dependency is for', () => {

@@ -171,6 +171,27 @@ describe('a client', () => {
     await expect(registry.clientWith(fresh).models.list()).resolves.toBeDefined();
   });
 
+  it('loses a scope, and the tokens that carry it, everywhere; and gets others', async () => {
+    const { clientId, secret, token, client } = await registry.caller('infer', 'models:read');
+    expect(await infer(token, 'iris')).toBe('ENDPOINT_NOT_FOUND');
+    const change = (scopes: string[], by = registry.admin) =>
+      by.clients.update({ params: { client_id: clientId }, body: { scopes } });
+    await makeKnown(
+      () => change(['models:read', 'runs:read']),
+      (snapshot) => typeof limitOf(snapshot, clientId)?.tokens_valid_from === 'string',
+    );
+    expect(await infer(token, 'iris')).toBe('UNAUTHENTICATED');
+    await expect(client.models.list()).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
+    const fresh = await tokenFor(clientId, secret);
+    expect(decodeJwt(fresh)['scope']).toBe('models:read runs:read');
+    await change(['models:read', 'runs:read', 'infer']);
+    await expect(registry.clientWith(fresh).models.list()).resolves.toBeDefined();
+    expect(await infer(await tokenFor(clientId, secret), 'iris')).toBe('ENDPOINT_NOT_FOUND');
+    const clerk = await registry.caller('clients:write', 'models:read', 'runs:read', 'infer');
+    await expect(change(['models:write'], clerk.client)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    await expect(change(['infer'], clerk.client)).resolves.toMatchObject({ scopes: ['infer'] });
+  });
+
   it('can use its old secret beside the new one for as long as the rotation says', async () => {
     const { clientId, secret } = await registry.caller('infer');
     const rotate = (overlap_s: number) =>

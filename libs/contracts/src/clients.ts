@@ -45,6 +45,9 @@ export const CreateClient = z.strictObject({
 });
 export const UpdateClient = z.strictObject({
   name: Name.optional(),
+  scopes: CreateClient.shape.scopes
+    .optional()
+    .describe('Taking one away also revokes the access tokens that are out'),
   endpoints: EndpointList.nullable().optional(),
   expires_at: Timestamp.nullable().optional(),
 });

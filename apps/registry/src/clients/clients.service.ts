@@ -76,13 +76,15 @@ export class ClientsService {
     return toPage(rows.map(toClient), query.page_size, (client) => [client.client_id]);
   }
 
-  /** Gateways learn of a new allow-list or expiry by the snapshot, so tokens that are out already obey it. */
+  /** Gateways learn of a new allow-list, of an expiry and of revoked tokens by the snapshot, so tokens that are out already obey it. */
   update(clientId: string, input: z.output<typeof UpdateClient>, caller: Caller): Promise<Client> {
     return this.transactions.write(caller, async (tx) => {
       const row = await lockClient(tx, clientId, caller);
       requireCovered(caller, row);
       const before = toClient(row);
       if (input.name !== undefined) row.name = input.name;
+      if (input.scopes !== undefined) changeScopes(row, input.scopes);
+      requireCovered(caller, row);
       if (input.endpoints !== undefined) row.endpoints = input.endpoints;
       if (input.expires_at !== undefined) row.expires_at = toInstant(input.expires_at);
       const after = toClient(await tx.manager.save(row));
@@ -166,6 +168,13 @@ function requireCovered(caller: Caller, { team, scopes }: Pick<ClientEntity, 'te
   const missing = notCovered(caller, team, scopes);
   if (missing.length === 0) return;
   throw new SluiceError('FORBIDDEN', `Only a caller who has ${missing.join(', ')} can give it to a client.`);
+}
+
+/** Tokens carry scopes: those that are out would go on giving what is taken away. */
+function changeScopes(row: ClientEntity, scopes: readonly string[]): void {
+  if (row.scopes.some((scope) => !scopes.includes(scope)))
+    row.tokens_valid_from = nextWholeSecond(Date.now());
+  row.scopes = [...new Set(scopes)];
 }
 
 const subjectOf = (row: ClientEntity): string => `clients/${row.client_id}`;

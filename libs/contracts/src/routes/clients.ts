@@ -24,7 +24,7 @@ export const clientRoutes = {
   update: route({
     method: 'PATCH',
     path: '/api/v1/clients/{client_id}',
-    summary: 'Change the name, endpoint allow-list or expiry of a client',
+    summary: 'Change the name, scopes, endpoint allow-list or expiry of a client',
     access: 'clients:write',
     status: 200,
     params: clients.ClientParams,
