@@ -407,6 +407,11 @@ describe('every route that changes something', () => {
       [id],
     );
     expect(entries.length).toBeGreaterThan(0);
+    const events = await registry.dataSource.query<unknown[]>(
+      'SELECT 1 FROM events e JOIN audit_entries a USING (id) WHERE a.request_id = $1 AND e.type = a.action',
+      [id],
+    );
+    expect(events, 'who follows the events is told').toHaveLength(entries.length);
     for (const { actor, before, after } of entries) {
       expect(actor).toMatch(/^(client|person):/);
       expect({ before: before !== null, after: after !== null }).toEqual({

@@ -1,3 +1,4 @@
+import { followEvents as watch } from '#client/follow-events';
 import { Transactions } from '#database/transactions';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { EventFeed } from '../../apps/registry/src/events/event-feed.js';
@@ -168,6 +169,24 @@ describe('the event stream', () => {
     expect(await kept()).toEqual([]);
     const late = await follow(other, { query: `?after=${first}` });
     await expect.poll(() => late.others).toEqual(['reset']);
+  });
+
+  it('is watched by the client library until the caller ends it, or the registry refuses', async () => {
+    const after = await registry.app.get(EventFeed).now();
+    const model = await newModel(registry);
+    const end = new AbortController();
+    const options = { baseUrl: registry.url, token: () => registry.adminToken };
+    const seen: string[] = [];
+    for await (const one of watch(options, { types: 'model', after }, end.signal)) {
+      seen.push(one.kind === 'change' ? one.change.subject : one.kind);
+      end.abort();
+    }
+    expect(seen).toEqual([`models/${model}`]);
+    const late = watch(options, { after: Number.MAX_SAFE_INTEGER }, new AbortController().signal);
+    expect(await late.next()).toEqual({ done: false, value: { kind: 'reset' } });
+    await late.return(undefined);
+    const stranger = watch({ ...options, token: () => 'nobody' }, {}, new AbortController().signal);
+    await expect(stranger.next()).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
   });
 
   it('ends when its registry does', async () => {

@@ -124,6 +124,10 @@ describe('an attestation', () => {
       code: 'ATTESTATION_INVALID',
     });
     expect((await registry.admin.models.read({ params: { model } })).latest_version).toBe(3);
+    await registry.admin.versions.archive({ params: address(3) });
+    await registry.admin.versions.remove({ params: address(3), query: { confirm: `${model}/3` } });
+    await registry.admin.models.archive({ params: { model } });
+    await registry.admin.models.remove({ params: { model }, query: { confirm: model } });
   });
 
   it('is made with openssl by the recipe of the docs, word for word', async () => {

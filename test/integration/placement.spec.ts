@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { joinNode, report } from '../support/nodes.js';
 import type { TestNode } from '../support/nodes.js';
 import { place } from '../support/placement.js';
-import { startRegistry } from '../support/registry.js';
+import { openRegistry, startRegistry } from '../support/registry.js';
 import type { TestRegistry } from '../support/registry.js';
 import { emptyTables, seedAlias, seedConfig, seedTraffic, seedVersion } from '../support/seeds.js';
 
@@ -35,6 +35,8 @@ const loadAll = async (nodes: readonly TestNode[]): Promise<void> => {
 };
 const reasonOf = async (id: string): Promise<string | null> =>
   (await registry.dataSource.manager.findOneByOrFail(VersionEntity, { id })).status_reason;
+const waiters = `SELECT 1 FROM pg_locks l JOIN pg_database d ON d.oid = l.database
+  WHERE l.locktype = 'advisory' AND l.objid = 7201004 AND NOT l.granted AND d.datname = current_database()`;
 const lose = (node: TestNode): Promise<unknown> =>
   registry.dataSource.manager.update(NodeEntity, { id: node.id }, { state: 'LOST' });
 
@@ -87,6 +89,32 @@ it('moves what a lost node held, and nothing else', async () => {
   for (const [i, names] of after.entries()) {
     expect(names).toEqual(['b', 'c']);
     expect(names).toEqual(expect.arrayContaining((before[i] ?? []).filter((name) => name !== 'a')));
+  }
+});
+
+it('has one leader: of two registries that look at once, the second waits and finds it done', async () => {
+  const node = await joinNode(registry, 'a');
+  const version = await seedVersion(registry.dataSource, 'iris');
+  const other = await openRegistry(registry.databaseUrl, {
+    SLUICE_ARTIFACTS_DIR: registry.config.SLUICE_ARTIFACTS_DIR,
+  });
+  const revision = async (): Promise<number> => (await node.assignments()).revision;
+  const before = await revision();
+  try {
+    const looks = await registry.dataSource.transaction(async (leader) => {
+      await leader.query('SELECT pg_advisory_xact_lock(7201004)');
+      const waiting = [place(registry), place(other)];
+      await expect
+        .poll(async () => (await leader.query<unknown[]>(waiters)).length, { interval: 10 })
+        .toBe(2);
+      expect(await holders([node], version.id)).toEqual([]);
+      return waiting;
+    });
+    await Promise.all(looks);
+    expect(await holders([node], version.id)).toEqual(['a']);
+    expect(await revision()).toBe(before + 1);
+  } finally {
+    await other.close();
   }
 });
 

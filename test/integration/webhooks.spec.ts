@@ -3,11 +3,12 @@ import type { CreateWebhook } from '#contracts/webhooks';
 import { createHmac } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { z } from 'zod';
+import { joinNode } from '../support/nodes.js';
 import { startReceiver } from '../support/receiver.js';
 import type { Received, Receiver } from '../support/receiver.js';
 import { startRegistry } from '../support/registry.js';
 import type { TestRegistry } from '../support/registry.js';
-import { auditedActions, newModel, newVersion } from '../support/versions.js';
+import { auditedActions, newModel, newReadyVersion, newVersion } from '../support/versions.js';
 import { startWorker } from '../support/worker.js';
 
 const masterKey = 'a master key of the webhook tests';
@@ -83,6 +84,30 @@ describe('a webhook', () => {
     expect(receiver.received.map(({ headers }) => headers['webhook-id']).toSorted()).toEqual(
       log.map(({ id }) => id).toSorted(),
     );
+  });
+
+  it('tells of versions, aliases, endpoints and nodes', async () => {
+    await create({ types: ['version', 'alias', 'endpoint', 'node'] });
+    const model = await newModel(registry);
+    await newReadyVersion(registry, model);
+    await registry.admin.aliases.set({ params: { model, alias: 'best' }, body: { version: 1 } });
+    await registry.admin.endpoints.setTraffic({
+      params: { endpoint: model },
+      body: { split: [{ version: 'best', weight: 1 }] },
+      headers: { 'if-match': '"1"' },
+    });
+    const node = await joinNode(registry, 'told');
+    await registry.admin.nodes.drain({ params: { node_id: node.id } });
+    const wanted = [
+      'version.create',
+      'alias.set',
+      'endpoint.create',
+      'endpoint.set_traffic',
+      'node.register',
+      'node.drain',
+    ];
+    const told = () => receiver.received.map((one) => eventOf(one).type);
+    await vi.waitUntil(() => wanted.every((type) => told().includes(type)), patience);
   });
 
   it('is tried again under the same id while it fails, and can be replayed', async () => {

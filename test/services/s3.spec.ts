@@ -8,12 +8,22 @@ import type { AddressInfo } from 'node:net';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { AwsClient } from 'aws4fetch';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { artifactStoreCases } from '../../libs/artifacts/src/artifact-store.case.js';
 import { S3ArtifactStore } from '#artifacts/s3-artifact-store';
 import { S3Client } from '#artifacts/s3-client';
 import { S3PieceStore } from '#artifacts/s3-piece-store';
+import { uploadVersion } from '#client/upload';
+import { Transactions } from '#database/transactions';
+import { ARTIFACT_STORE } from '../../apps/registry/src/artifacts/artifact-store.token.js';
+import { GarbageCollector } from '../../apps/registry/src/artifacts/garbage-collector.js';
+import { migrate } from '../../apps/registry/src/schema.js';
+import { TusSender, generated } from '../support/big-upload.js';
+import { joinNode } from '../support/nodes.js';
 import { eventually } from '../support/platform.js';
+import { createDatabase, startServer } from '../support/postgres.js';
+import { openRegistry } from '../support/registry.js';
+import { newModel } from '../support/versions.js';
 
 const mebibyte = 2 ** 20;
 const account = { accessKeyId: 'key', secretAccessKey: 'secret', region: 'us-east-1' };
@@ -136,5 +146,68 @@ describe('S3PieceStore', () => {
     expect((await pieces.list()).toSorted()).toEqual(['one', 'two']);
     await pieces.removeAll('one');
     expect(await pieces.list()).toEqual(['two']);
+  });
+});
+
+describe('a registry whose store is a bucket', () => {
+  it('takes uploads in one go and in pieces, gives them to nodes and people, and collects what nothing refers to', async () => {
+    const s3 = await newBucket();
+    const postgres = await startServer();
+    onTestFinished(() => postgres.stop());
+    const { url: databaseUrl } = await createDatabase(postgres.url);
+    await migrate(databaseUrl);
+    const registry = await openRegistry(databaseUrl, {
+      SLUICE_S3_BUCKET: `bucket-${buckets}`,
+      SLUICE_S3_ENDPOINT: endpoint,
+      SLUICE_S3_ACCESS_KEY_ID: account.accessKeyId,
+      SLUICE_S3_SECRET_ACCESS_KEY: account.secretAccessKey,
+    });
+    onTestFinished(() => registry.close());
+    const token = () => registry.adminToken;
+    const model = await newModel(registry);
+    const sizeBytes = 20 * mebibyte;
+    const [small, large] = [randomBytes(1_000), Buffer.concat([...generated(sizeBytes)])];
+    await uploadVersion({ baseUrl: registry.url, token }, model, [{ path: 'model.onnx', source: small }]);
+
+    const sender = new TusSender(registry.url, () => Promise.resolve(token()));
+    const path = await sender.begin(sizeBytes, sha256Of(large));
+    const broken = sender.send(path, sizeBytes, 0, (sentBytes, sent) => {
+      if (sentBytes > sizeBytes / 2) sent.destroy();
+    });
+    await expect(broken).rejects.toThrow();
+    const offset = await sender.offsetOf(path);
+    expect(offset).toBeLessThan(sizeBytes);
+    expect(await sender.send(path, sizeBytes, offset)).toBe(204);
+    await registry.admin.uploads.commit({
+      params: { model },
+      body: { uploads: [{ path: 'model.onnx', upload_id: path.split('/').at(-1) ?? '' }] },
+    });
+    expect(await keys(s3, 'uploads/')).toEqual([]);
+
+    const node = await joinNode(registry, 'a');
+    const get = (target: string, bearer: string, range?: string) =>
+      registry.send('GET', target, {
+        headers: { authorization: `Bearer ${bearer}`, ...(range === undefined ? {} : { range }) },
+      });
+    const bytesOf = async (answer: Response): Promise<string> =>
+      sha256Of(new Uint8Array(await answer.arrayBuffer()));
+    const artifact = `/api/v1/artifacts/${sha256Of(large)}`;
+    expect(await bytesOf(await get(artifact, node.lease.credential))).toBe(sha256Of(large));
+    const rest = await get(artifact, node.lease.credential, 'bytes=15000000-');
+    expect(await bytesOf(rest)).toBe(sha256Of(large.subarray(15_000_000)));
+    const download = await get(`/api/v1/models/${model}/versions/1/download`, token());
+    expect(await bytesOf(download)).toBe(sha256Of(small));
+
+    for (const version of [1, 2]) {
+      const params = { model, version: String(version) };
+      await registry.admin.versions.archive({ params });
+      await registry.admin.versions.remove({ params, query: { confirm: `${model}/${version}` } });
+    }
+    const store = registry.app.get<S3ArtifactStore>(ARTIFACT_STORE, { strict: false });
+    const collector = new GarbageCollector(new Transactions(registry.dataSource), store, registry.config);
+    await registry.dataSource.query('DELETE FROM upload_pieces');
+    await registry.dataSource.query('DELETE FROM uploads');
+    expect(await collector.run(0)).toMatchObject({ count: 2 });
+    expect(await keys(s3, '')).toEqual([]);
   });
 });

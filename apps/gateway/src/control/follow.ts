@@ -4,11 +4,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { send } from '#client/client';
+import { readEvents } from '#client/event-stream';
 import { routes } from '#contracts/routes';
 import { snapshotEvent } from '#contracts/snapshot';
 import type { Logger } from '#platform/logger';
 import { backoffMs } from './backoff.js';
-import { readEvents } from './event-stream.js';
 
 export interface FollowOptions {
   readonly registryUrl: string;

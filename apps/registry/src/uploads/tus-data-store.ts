@@ -25,7 +25,9 @@ export class TusDataStore extends DataStore {
     return this.bytes.append(id, offset, stream);
   }
 
+  /** Runs with the upload's lock, which a writer whose connection broke gives back before what came is stored. */
   override async getUpload(id: string): Promise<Upload> {
+    await this.bytes.settled(id);
     const row = await findUpload(this.dataSource.manager, id);
     return new Upload({
       id,

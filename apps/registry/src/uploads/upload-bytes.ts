@@ -20,6 +20,8 @@ const pieceBytes = 64 * 2 ** 20;
 
 @Injectable()
 export class UploadBytes {
+  /** Writers of this process, by upload: one whose connection broke goes on until what came is stored. */
+  readonly #appending = new Map<string, Promise<number>>();
   /** Several callers may wait for one end. */
   readonly #finishing = new Map<string, Promise<UploadEntity>>();
 
@@ -35,7 +37,20 @@ export class UploadBytes {
    * @returns the offset reached
    * @throws SluiceError UPLOAD_CONFLICT when another writer was faster; or what `source` failed with
    */
-  async append(id: string, offset: number, source: Readable): Promise<number> {
+  append(id: string, offset: number, source: Readable): Promise<number> {
+    const appending = this.#append(id, offset, source).finally(() => {
+      if (this.#appending.get(id) === appending) this.#appending.delete(id);
+    });
+    this.#appending.set(id, appending);
+    return appending;
+  }
+
+  /** Resolves when no writer of this process is storing anything of the upload: then its offset stands. */
+  async settled(id: string): Promise<void> {
+    await this.#appending.get(id)?.catch(() => undefined);
+  }
+
+  async #append(id: string, offset: number, source: Readable): Promise<number> {
     const cutter = new PieceCutter(source as AsyncIterable<Buffer>, pieceBytes);
     let reached = offset;
     while (await cutter.hasMore()) reached += await this.#store(id, reached, cutter.next());

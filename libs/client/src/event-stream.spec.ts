@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { readEvents } from './event-stream.js';
 
 const stream =
-  ': hello\n\nevent: snapshot\nid: 7\ndata: {"a":"é"}\n\n: ping\r\n\r\ndata: one\ndata: two\n\nevent: cut\ndata: off';
+  ': hello\n\nevent: snapshot\nid: 7\ndata: {"a":"é"}\n\n: ping\r\n\r\ndata: one\ndata: two\n\nid: 8\n\nevent: cut\ndata: off';
 
 async function parse(bytes: Uint8Array, cuts: readonly number[]): Promise<unknown[]> {
   const edges = [0, ...cuts.map((cut) => cut % bytes.length).sort((a, b) => a - b), bytes.length];
@@ -22,9 +22,10 @@ it('gives the same events wherever the bytes are cut', async () => {
     fc.asyncProperty(fc.array(fc.nat(1_000), { maxLength: 20 }), async (cuts) => {
       expect(await parse(bytes, cuts)).toEqual([
         undefined,
-        { event: 'snapshot', data: '{"a":"é"}' },
+        { event: 'snapshot', id: '7', data: '{"a":"é"}' },
         undefined,
         { event: 'message', data: 'one\ntwo' },
+        { event: 'message', id: '8', data: '' },
       ]);
     }),
   );

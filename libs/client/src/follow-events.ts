@@ -1,0 +1,79 @@
+/**
+ * Follows what changes and goes on after every break where it was, at whichever registry answers: what a console shows live, and a
+ * command with `--watch`. It ends with the caller's signal, or when the registry refuses it.
+ */
+import { ChangeEvent, changeEventName, resetEventName } from '#contracts/events';
+import { routes } from '#contracts/routes';
+import { SluiceClientError, errorFrom, send } from './client.js';
+import type { ClientOptions } from './client.js';
+import { readEvents } from './event-stream.js';
+
+/** `reset`: changes were missed that are no longer kept. Read again what you show; what follows is complete. */
+export type Followed = { readonly kind: 'change'; readonly change: ChangeEvent } | { readonly kind: 'reset' };
+
+/** Which changes; `after` is the number of the last one that is known, without it only what comes from now on is told. */
+export interface EventChoice {
+  readonly types?: string;
+  readonly subject_prefix?: string;
+  readonly after?: number;
+}
+
+/** The registry sends something every 5 s; a stream that is silent for longer than this is dead. */
+const silenceMs = 20_000;
+
+/** @throws SluiceClientError when the registry refuses the call; being away, it is waited for */
+export async function* followEvents(
+  options: ClientOptions,
+  choice: EventChoice,
+  signal: AbortSignal,
+  random: () => number = Math.random,
+): AsyncGenerator<Followed> {
+  let place: string | undefined;
+  for (let failures = 0; !signal.aborted; failures += 1) {
+    try {
+      for await (const { event, id, data } of readStream(options, choice, place, signal)) {
+        failures = 0;
+        place = id ?? place;
+        if (event === changeEventName) yield { kind: 'change', change: ChangeEvent.parse(JSON.parse(data)) };
+        else if (event === resetEventName) yield { kind: 'reset' };
+      }
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof SluiceClientError && error.status >= 400 && error.status < 500) throw error;
+    }
+    await pause(Math.min(5_000, 100 * 2 ** Math.min(failures, 10)) * (0.5 + random() / 2), signal);
+  }
+}
+
+async function* readStream(
+  options: ClientOptions,
+  choice: EventChoice,
+  place: string | undefined,
+  signal: AbortSignal,
+) {
+  const silence = new AbortController();
+  const giveUp = (): void => silence.abort(new Error(`nothing came for ${silenceMs} ms`));
+  let watchdog = setTimeout(giveUp, silenceMs);
+  try {
+    const response = await send(options, routes.events.stream, {
+      query: { ...choice },
+      headers: place === undefined ? {} : { 'last-event-id': place },
+      signal: AbortSignal.any([signal, silence.signal]),
+    });
+    if (response.status !== routes.events.stream.status || !response.body)
+      throw await errorFrom(routes.events.stream, response);
+    for await (const event of readEvents(response.body)) {
+      clearTimeout(watchdog);
+      watchdog = setTimeout(giveUp, silenceMs);
+      if (event) yield event;
+    }
+  } finally {
+    clearTimeout(watchdog);
+  }
+}
+
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
+  });
