@@ -177,6 +177,17 @@ describe('the policy that only signed versions may be released', () => {
       expect(await read()).toMatchObject({ signed_only: true, signed: false });
       await expect(release(1)).rejects.toMatchObject({ code: 'VERSION_NOT_SIGNED' });
       await expect(setAlias(1)).rejects.toMatchObject({ code: 'VERSION_NOT_SIGNED' });
+      const byMlflow = await registry.send('POST', '/api/2.0/mlflow/registered-models/alias', {
+        headers: {
+          authorization: `Bearer ${registry.adminToken}`,
+          'content-type': 'application/json',
+        },
+        body: JSON.stringify({ name: model, alias: 'champion', version: '1' }),
+      });
+      expect([byMlflow.status, await byMlflow.json()]).toMatchObject([
+        409,
+        { error_code: 'RESOURCE_CONFLICT', message: expect.stringContaining('signed') as string },
+      ]);
 
       await attest(key.name, key.signed((await read()).manifest));
       expect((await registry.admin.integrity.readPolicy()).unsigned).not.toContainEqual(against);
@@ -271,6 +282,10 @@ describe('bytes that have rotted in the store', () => {
     });
     const refusal = await get(sha256, 'bytes=2999990-');
     expect([refusal.status, await refusal.json()]).toMatchObject([409, { code: 'ARTIFACT_CORRUPT' }]);
+    const download = await registry.send('GET', `/api/v1/models/${model}/versions/1/download`, {
+      headers: { authorization: `Bearer ${registry.adminToken}`, range: 'bytes=0-9' },
+    });
+    expect(download.status).toBe(409);
     expect(await read()).toMatchObject({ corrupt_files: ['model.onnx'] });
     await expect(release(1)).rejects.toMatchObject({ code: 'ARTIFACT_CORRUPT' });
     await expect(fetchPatiently(cache, file ?? expect.fail(), patience)).rejects.toMatchObject({
@@ -283,6 +298,16 @@ describe('bytes that have rotted in the store', () => {
       true,
     );
     expect(events.changes.filter(({ type }) => type === 'version.corrupt')).toHaveLength(1);
+  });
+
+  it('are found by a download as well', async () => {
+    const { sha256 } = (await upload(randomBytes(1_000))).files[0] ?? expect.fail('no file');
+    await writeFile(pathOf(sha256), randomBytes(1_000));
+    const answer = await registry.send('GET', `/api/v1/models/${model}/versions/1/download`, {
+      headers: { authorization: `Bearer ${registry.adminToken}` },
+    });
+    expect([answer.status, await answer.json()]).toMatchObject([409, { code: 'ARTIFACT_CORRUPT' }]);
+    expect(await read()).toMatchObject({ corrupt_files: ['model.onnx'] });
   });
 
   it('are told too when the store has lost them, and heal when they are put back', async () => {

@@ -7,6 +7,6 @@ import { VerifiedArtifacts } from './verified-artifacts.js';
   imports: [ArtifactStoreModule],
   controllers: [ArtifactsController],
   providers: [VerifiedArtifacts],
-  exports: [ArtifactStoreModule],
+  exports: [ArtifactStoreModule, VerifiedArtifacts],
 })
 export class ArtifactsModule {}

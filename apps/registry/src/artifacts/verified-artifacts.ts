@@ -1,5 +1,5 @@
 /**
- * Artifacts as nodes get them: every read is checked against the digest while it streams. One whose bytes have changed in the
+ * Artifacts as they are handed out: every read of a node is checked against the digest while it streams. One whose bytes have changed in the
  * store is marked corrupt, which its versions tell and which refuses their release. A mark is never believed for long: before a
  * marked artifact is sent it is read again, so that bytes that were stored anew, or restored, heal by themselves.
  */
@@ -16,6 +16,16 @@ const system = { subject: 'system', requestId: undefined };
 
 @Injectable()
 export class VerifiedArtifacts implements Pick<ArtifactStore, 'size' | 'open'> {
+  /** For everybody else: a range, which he may ask for as often as he likes, is not worth reading all of the artifact. */
+  readonly downloads: Pick<ArtifactStore, 'size' | 'open'> = {
+    size: (sha256) => this.size(sha256),
+    open: async (sha256, range) => {
+      if (range === undefined) return this.open(sha256);
+      await this.refuseCorrupt(sha256);
+      return this.store.open(sha256, range);
+    },
+  };
+
   constructor(
     private readonly transactions: Transactions,
     @Inject(ARTIFACT_STORE) private readonly store: ArtifactStore,
@@ -30,12 +40,14 @@ export class VerifiedArtifacts implements Pick<ArtifactStore, 'size' | 'open'> {
 
   /** @throws SluiceError ARTIFACT_CORRUPT when it is known to be; the stream ends in it when that shows only while it is read */
   async open(sha256: string, range: ByteRange = { start: 0, end: Infinity }): Promise<Readable> {
-    if (await isMarkedCorrupt(this.transactions.dataSource.manager, sha256)) await this.lookAgain(sha256);
+    await this.refuseCorrupt(sha256);
     return Readable.from(this.checked(sha256, range), { objectMode: false });
   }
 
-  private async lookAgain(sha256: string): Promise<void> {
-    if (await this.store.verify(sha256)) return markIntact(this.transactions.dataSource.manager, sha256);
+  private async refuseCorrupt(sha256: string): Promise<void> {
+    const { manager } = this.transactions.dataSource;
+    if (!(await isMarkedCorrupt(manager, sha256))) return;
+    if (await this.store.verify(sha256)) return markIntact(manager, sha256);
     throw artifactCorrupt(`the artifact ${sha256}`);
   }
 

@@ -1,12 +1,11 @@
 /** MLflow's artifacts on the server: raw bytes up and down, lists, uploads in parts, and the links that its pages and other clients use. */
-import type { ArtifactStore } from '#artifacts/artifact-store';
 import type { HttpMethod } from '#contracts/route';
 import { SluiceError } from '#platform/errors';
-import { Inject, Injectable } from '@nestjs/common';
+import { Injectable } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { ARTIFACT_STORE } from '../artifacts/artifact-store.token.js';
 import { sendArtifact } from '../artifacts/send-artifact.js';
+import { VerifiedArtifacts } from '../artifacts/verified-artifacts.js';
 import type { Caller } from '../http/caller.js';
 import { addOpenRoute, addRoute, apiRoot, fieldsOf } from './add-route.js';
 import type { Handler } from './add-route.js';
@@ -30,7 +29,7 @@ export class ArtifactRoutes {
     private readonly uploads: MlflowUploads,
     private readonly runs: RunOperations,
     private readonly versions: VersionOperations,
-    @Inject(ARTIFACT_STORE) private readonly store: ArtifactStore,
+    private readonly artifacts: VerifiedArtifacts,
   ) {}
 
   serve(fastify: FastifyInstance): void {
@@ -136,7 +135,7 @@ export class ArtifactRoutes {
   ): Promise<FastifyReply> {
     const found = await this.files.find(path, caller);
     if ('text' in found) return reply.type('text/plain; charset=utf-8').send(found.text);
-    await sendArtifact(this.store, found, request, reply);
+    await sendArtifact(this.artifacts.downloads, found, request, reply);
     return reply;
   }
 }

@@ -1,12 +1,11 @@
-import type { ArtifactStore } from '#artifacts/artifact-store';
 import type { Page } from '#contracts/common';
 import type { ConfigRevision, Version } from '#contracts/models';
 import type { RouteInput } from '#contracts/route';
 import { routes } from '#contracts/routes';
-import { Controller, Inject, Req, Res } from '@nestjs/common';
+import { Controller, Req, Res } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { ARTIFACT_STORE } from '../artifacts/artifact-store.token.js';
 import { sendArtifact } from '../artifacts/send-artifact.js';
+import { VerifiedArtifacts } from '../artifacts/verified-artifacts.js';
 import { Caller } from '../http/caller.js';
 import { Input } from '../http/input.decorator.js';
 import { Route } from '../http/route.decorator.js';
@@ -24,7 +23,7 @@ export class VersionsController {
     private readonly uploads: UploadsService,
     private readonly configs: ConfigsService,
     private readonly annotations: AnnotationsService,
-    @Inject(ARTIFACT_STORE) private readonly store: ArtifactStore,
+    private readonly artifacts: VerifiedArtifacts,
   ) {}
 
   @Route(routes.versions.upload)
@@ -57,7 +56,8 @@ export class VersionsController {
     @Req() request: FastifyRequest,
     @Res() reply: FastifyReply,
   ): Promise<void> {
-    await sendArtifact(this.store, await this.versions.findFile(params, query.path), request, reply);
+    const file = await this.versions.findFile(params, query.path);
+    await sendArtifact(this.artifacts.downloads, file, request, reply);
   }
 
   @Route(routes.versions.archive)

@@ -64,7 +64,13 @@ export const versionRoutes = {
     params: models.VersionParams,
     query: models.DownloadQuery,
     responseMedia: 'bytes',
-    errors: ['MODEL_NOT_FOUND', 'VERSION_NOT_FOUND', 'ARTIFACT_NOT_FOUND', 'RANGE_NOT_SATISFIABLE'],
+    errors: [
+      'MODEL_NOT_FOUND',
+      'VERSION_NOT_FOUND',
+      'ARTIFACT_NOT_FOUND',
+      'ARTIFACT_CORRUPT',
+      'RANGE_NOT_SATISFIABLE',
+    ],
   }),
   archive: route({
     method: 'POST',
