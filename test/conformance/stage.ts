@@ -54,6 +54,9 @@ export interface Stage {
   close(): Promise<void>;
 }
 
+/** Some scripts for Triton insist on it. */
+export const serverName = 'triton';
+
 /** Runs models on as little as possible, so that many fit on a small machine. */
 const config = { instances: 1, intra_op_threads: 1 };
 
@@ -62,7 +65,7 @@ export async function openStage(
   aliases: Readonly<Record<string, number>> = {},
   settings: Record<string, string> = {},
 ): Promise<Stage> {
-  const node = await NodeUnderTest.start(settings);
+  const node = await NodeUnderTest.start({ SLUICE_NODE_SERVER_NAME: serverName, ...settings });
   await Promise.all(
     models.map(({ model, version = 1, bytes }) =>
       node.load({
@@ -75,7 +78,7 @@ export async function openStage(
     ),
   );
   const registry = await TestRegistry.start();
-  const gateway = await startTestGateway(registry.url);
+  const gateway = await startTestGateway(registry.url, { SLUICE_GATEWAY_SERVER_NAME: serverName });
   registry.publish(snapshotOf(registry, node, models, aliases));
   await gateway.ready;
   await publish(registry, gateway, snapshotOf(registry, node, models, aliases));

@@ -31,6 +31,7 @@ export const GatewaySettings = z.object({
   SLUICE_REGISTRY_URL: z.url({ protocol: /^https?$/ }).default('http://127.0.0.1:8081'),
   SLUICE_GATEWAY_JOIN_TOKEN: secretSetting,
   SLUICE_GATEWAY_NAME: Name.default(() => hostname()),
+  SLUICE_GATEWAY_SERVER_NAME: z.string().min(1).max(255).default('sluice'),
   SLUICE_GATEWAY_HOST: z.string().min(1).default('127.0.0.1'),
   SLUICE_GATEWAY_PORT: portSetting.default(8080),
   SLUICE_GATEWAY_ADMIN_HOST: z.string().min(1).default('127.0.0.1'),
@@ -71,6 +72,7 @@ export type GatewaySettings = z.infer<typeof GatewaySettings>;
 export const dataPlaneSettings = (settings: GatewaySettings, nodeTls: () => NodeTls): DataPlaneSettings => ({
   nodeTls,
   registryUrl: settings.SLUICE_REGISTRY_URL,
+  serverName: settings.SLUICE_GATEWAY_SERVER_NAME,
   holdBytes: Math.min(settings.SLUICE_GATEWAY_HOLD_BYTES, settings.SLUICE_GATEWAY_MAX_BODY_BYTES),
   maxBodyBytes: settings.SLUICE_GATEWAY_MAX_BODY_BYTES,
   maxTimeoutMs: settings.SLUICE_GATEWAY_MAX_TIMEOUT_MS,

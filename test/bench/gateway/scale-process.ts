@@ -117,6 +117,7 @@ async function run(): Promise<ScaleResult> {
   const core = new Core(
     {
       registryUrl: 'http://127.0.0.1:1',
+      serverName: 'sluice',
       holdBytes: 1,
       maxBodyBytes: 1,
       maxTimeoutMs: 1,

@@ -26,6 +26,8 @@ import type { UpstreamSettings } from './upstreams.js';
 
 export interface DataPlaneSettings extends UpstreamSettings, ShadowSettings {
   readonly registryUrl: string;
+  /** What the gateway calls itself in the Open Inference Protocol. */
+  readonly serverName: string;
   /** Bodies up to this size are held, so that they can be sent twice. */
   readonly holdBytes: number;
   readonly maxBodyBytes: number;

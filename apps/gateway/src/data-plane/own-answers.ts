@@ -16,7 +16,6 @@ import type { OwnRoute } from './routes.js';
 import type { RoutingTable, TableEndpoint } from './routing-table.js';
 import { answerStatistics } from './statistics.js';
 
-const serverMetadata = { name: 'sluice', version: programVersion, extensions: gatewayExtensions };
 const draining = refusal('DRAINING', 'This gateway is shutting down. Use another one.');
 
 /** Answers a path that names no endpoint. */
@@ -49,7 +48,11 @@ function answerCaller(
 ): void {
   switch (kind) {
     case 'server':
-      return answerJson(exchange, core, 200, serverMetadata);
+      return answerJson(exchange, core, 200, {
+        name: core.settings.serverName,
+        version: programVersion,
+        extensions: gatewayExtensions,
+      });
     case 'models':
       return answerJson(exchange, core, 200, {
         models: usableBy(identity, table).map((endpoint) => endpoint.name),
