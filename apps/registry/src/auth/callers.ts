@@ -6,6 +6,7 @@ import { scopesOf, scopesOfAll } from '#contracts/roles';
 import { ClientEntity } from '#database/entities/client.entity';
 import { PersonEntity, SessionEntity } from '#database/entities/person.entity';
 import { SluiceError } from '#platform/errors';
+import { SharedReads } from '#platform/shared-reads';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import type { Caller } from '../http/caller.js';
@@ -21,6 +22,13 @@ export interface Holder {
 
 @Injectable()
 export class Callers {
+  readonly #clients = new SharedReads((clientId) =>
+    this.dataSource.getRepository(ClientEntity).findOne({
+      select: { id: true, disabled_at: true, expires_at: true, tokens_valid_from: true },
+      where: { client_id: clientId },
+    }),
+  );
+
   constructor(private readonly dataSource: DataSource) {}
 
   /** @throws SluiceError UNAUTHENTICATED, CLIENT_DISABLED */
@@ -38,10 +46,7 @@ export class Callers {
 
   /** @returns whether there is such a client */
   private async checkClient(clientId: string, holder: Holder): Promise<boolean> {
-    const client = await this.dataSource.getRepository(ClientEntity).findOne({
-      select: { id: true, disabled_at: true, expires_at: true, tokens_valid_from: true },
-      where: { client_id: clientId },
-    });
+    const client = await this.#clients.get(clientId);
     if (!client) return false;
     requireUsable(client, Date.now());
     requireNotRevoked(client, holder);

@@ -3,6 +3,7 @@
  * held in memory is dropped whenever the routing table changes, because keys and issuers are a part of that.
  */
 import { IssuerEntity } from '#database/entities/issuer.entity';
+import { SharedReads } from '#platform/shared-reads';
 import { UnknownKeyError, tokenVerifier } from '#platform/tokens';
 import type { VerifiedToken, VerifyToken } from '#platform/tokens';
 import { Inject, Injectable } from '@nestjs/common';
@@ -24,6 +25,8 @@ const reloadAfterMs = 5_000;
 
 @Injectable()
 export class Trust implements OnModuleInit, OnModuleDestroy {
+  /** A trainer's calls come with one token, many at a time. */
+  readonly #verifications = new SharedReads((token) => this.verifyOne(token));
   private loaded: Promise<Loaded> | undefined;
   private readonly forget = (): void => {
     this.loaded = undefined;
@@ -48,7 +51,11 @@ export class Trust implements OnModuleInit, OnModuleDestroy {
   }
 
   /** @throws SluiceError UNAUTHENTICATED */
-  async verify(token: string): Promise<VerifiedToken> {
+  verify(token: string): Promise<VerifiedToken> {
+    return this.#verifications.get(token);
+  }
+
+  private async verifyOne(token: string): Promise<VerifiedToken> {
     const { verify, atMs } = await this.current();
     try {
       return await verify(token);

@@ -12,6 +12,12 @@ const takesForm = (request: FastifyRequest): boolean =>
 const takesUpload = (request: FastifyRequest): boolean =>
   request.routeOptions.config.spec?.bodyMedia === 'upload';
 
+/**
+ * An escaped surrogate. `JSON.stringify` escapes those without a partner only: they are no text (RFC 8259 §8.2), and the database
+ * would refuse some and change others.
+ */
+const halfCharacter = /(?<!\\)(?:\\\\)*\\ud[89a-f]/i;
+
 /** Replaces Fastify's parsers. */
 export function registerBodyParsers(fastify: FastifyInstance): void {
   const parseJson = fastify.getDefaultJsonParser('error', 'error');
@@ -23,7 +29,11 @@ export function registerBodyParsers(fastify: FastifyInstance): void {
       // A POST without a body often carries the content type all the same.
       if (body === '') return done(null, undefined);
       if (takesUpload(request)) return done(unsupported(request));
-      void parseJson(request, body, (error, value) => done(error ? invalidJson(error) : null, value));
+      void parseJson(request, body, (error, value) => {
+        if (error) return done(invalidJson(error));
+        if (halfCharacter.test(body) && halfCharacter.test(JSON.stringify(value))) return done(unpaired());
+        done(null, value);
+      });
     },
   );
   fastify.addContentTypeParser<string>(
@@ -53,6 +63,12 @@ function parseForm(body: string): Record<string, string | string[]> {
 
 const invalidJson = (cause: Error): SluiceError =>
   new SluiceError('INVALID_JSON', 'The body cannot be read as JSON.', { cause });
+
+const unpaired = (): SluiceError =>
+  new SluiceError(
+    'INVALID_JSON',
+    'The body holds half of a surrogate pair (\\ud800 to \\udfff), which is no character.',
+  );
 
 const unsupported = (request: FastifyRequest): SluiceError =>
   new SluiceError(

@@ -8,6 +8,7 @@ import { ExperimentOperations } from './experiments.operations.js';
 import { LoggedModelOperations } from './logged-models.operations.js';
 import { MetricOperations } from './metrics.operations.js';
 import { ModelOperations } from './models.operations.js';
+import { JsonText } from './operation.js';
 import type { Operation, OperationSource } from './operation.js';
 import { RunOperations } from './runs.operations.js';
 import { VersionOperations } from './versions.operations.js';
@@ -47,9 +48,11 @@ export class MlflowServer {
   serve(fastify: FastifyInstance): void {
     for (const operation of this.#sources.flatMap((source) => source.operations))
       for (const path of pathsOf(operation))
-        addRoute(fastify, operation, path, (request, _reply, caller) =>
-          operation.handle(fieldsOf(request), caller),
-        );
+        addRoute(fastify, operation, path, async (request, reply, caller) => {
+          const answer = await operation.handle(fieldsOf(request), caller);
+          if (!(answer instanceof JsonText)) return answer;
+          return reply.type('application/json; charset=utf-8').send(answer.text);
+        });
     addOpenRoute(fastify, 'GET', '/health', async (_request, reply) => reply.type('text/plain').send('OK'));
     addOpenRoute(fastify, 'GET', '/version', async (_request, reply) =>
       reply.type('text/plain').send(mlflowVersion),

@@ -3,6 +3,7 @@ import { AliasName, Description, Name } from '#contracts/common';
 import { ModelEntity } from '#database/entities/model.entity';
 import { AliasEntity } from '#database/entities/version.entity';
 import { SluiceError } from '#platform/errors';
+import { SharedReads } from '#platform/shared-reads';
 import { Injectable } from '@nestjs/common';
 import { DataSource, In } from 'typeorm';
 import { z } from 'zod';
@@ -29,6 +30,7 @@ const Create = z.object({
   description: Description.default(''),
   tags: tagList(maxRegistryTagChars),
 });
+const NameAndAlias = z.tuple([z.string(), z.string()]);
 const Alias = ByName.extend({ alias: AliasName });
 
 const read = { method: 'GET', access: 'models:read' } as const;
@@ -106,9 +108,14 @@ export class ModelOperations {
     ),
     operation(
       { ...read, path: 'registered-models/alias', input: ByName.extend({ alias: z.string() }) },
-      async (input) => ({ model_version: await this.byAlias(input.name, input.alias) }),
+      async (input) => ({
+        model_version: await this.#aliased.get(JSON.stringify([input.name, input.alias])),
+      }),
     ),
   ];
+
+  /** Every loading of `models:/name@alias` begins with it. The keys are a name and an alias. */
+  readonly #aliased = new SharedReads((key) => this.byAlias(...NameAndAlias.parse(JSON.parse(key))));
 
   constructor(
     private readonly dataSource: DataSource,
@@ -168,8 +175,7 @@ export class ModelOperations {
     caller: Caller,
     change: (tags: Record<string, string>) => Record<string, string>,
   ): Promise<void> {
-    const { tags } = await findModel(this.dataSource.manager, name);
-    await this.models.update(name, { tags: change(tags) }, caller);
+    await this.models.edit(name, ({ tags }) => ({ tags: change(tags) }), caller);
   }
 
   private async view(rows: readonly ModelEntity[]): Promise<object[]> {

@@ -20,6 +20,11 @@ export interface Operation {
   handle(raw: Readonly<Record<string, unknown>>, caller: Caller): Promise<object>;
 }
 
+/** An answer that is JSON already. */
+export class JsonText {
+  constructor(readonly text: string) {}
+}
+
 /** What a service offers under MLflow's paths. */
 export interface OperationSource {
   readonly operations: readonly Operation[];

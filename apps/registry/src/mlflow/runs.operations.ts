@@ -27,7 +27,7 @@ import {
   tagList,
 } from './fields.js';
 import { writeModelMetrics } from './logged-model-metrics.js';
-import { operation } from './operation.js';
+import { JsonText, operation } from './operation.js';
 import { readMlflowRuns, toMlflowRun, toRunInfo } from './run-rows.js';
 import { searchRuns } from './run-search.js';
 
@@ -156,7 +156,7 @@ export class RunOperations {
   }
 
   private async read(id: string): Promise<object> {
-    return { run: toMlflowRun(await this.row(id)) };
+    return new JsonText(`{"run":${toMlflowRun(await this.row(id))}}`);
   }
 
   /** @throws SluiceError RUN_NOT_FOUND */
@@ -168,7 +168,7 @@ export class RunOperations {
 
   private async update(input: z.output<typeof Update>, caller: Caller): Promise<object> {
     const id = runIdOf(input);
-    await this.change(id, caller, async (tx, run) => {
+    const change = async (tx: WriteContext, run: RunEntity): Promise<void> => {
       const status = input.status ?? run.status;
       const isOpen = status === 'RUNNING' || status === 'SCHEDULED';
       const endedAt = new Date(input.end_time ?? run.ended_at?.getTime() ?? Date.now());
@@ -182,7 +182,8 @@ export class RunOperations {
         await tx.audit({ action: 'run.update', subject: `runs/${id}`, before, after: { status } });
         await announceRun(tx.manager, id);
       }
-    });
+    };
+    await this.change(id, caller, change, 'for_no_key_update');
     return { run_info: toRunInfo(await this.row(id)) };
   }
 
@@ -212,12 +213,13 @@ export class RunOperations {
     // One statement is a transaction of its own.
     if (isPlain && (await retryDeadlocks(() => writeMetrics(this.dataSource.manager, id, batch.metrics))))
       return;
-    await this.change(id, caller, async (tx) => {
+    const name = tags[runNameTag] ?? '';
+    const write = async (tx: WriteContext): Promise<void> => {
       await writeBatch(tx.manager, id, batch);
       await writeModelMetrics(tx.manager, id, ofModels);
-      const name = tags[runNameTag];
-      if (name !== undefined && name !== '') await tx.manager.update(RunEntity, { id }, { name });
-    });
+      if (name !== '') await tx.manager.update(RunEntity, { id }, { name });
+    };
+    await this.change(id, caller, write, name === '' ? 'pessimistic_read' : 'for_no_key_update');
   }
 
   private async deleteTag(id: string, key: string, caller: Caller): Promise<void> {
@@ -249,15 +251,15 @@ export class RunOperations {
     });
   }
 
-  /** Writers share the run; a deletion waits for them, and they see it. */
+  /** Writers share the run, unless they change its row; a deletion waits for them, and they see it. */
   change(
     id: string,
     caller: Caller,
     work: (tx: WriteContext, run: RunEntity) => Promise<void>,
+    mode: 'pessimistic_read' | 'for_no_key_update' = 'pessimistic_read',
   ): Promise<void> {
     return this.transactions.write(caller, async (tx) => {
-      const lock = { mode: 'pessimistic_read' } as const;
-      const run = await tx.manager.findOne(RunEntity, { where: { id }, lock });
+      const run = await tx.manager.findOne(RunEntity, { where: { id }, lock: { mode } });
       if (run === null) throw runNotFound(id);
       if (run.deleted_at)
         throw new SluiceError(
@@ -282,7 +284,9 @@ export class RunOperations {
       limit: input.max_results,
     });
     const runs = await readMlflowRuns(manager, ids);
-    return { runs: runs.map(toMlflowRun), ...next };
+    const token = next.next_page_token;
+    const page = token === undefined ? '' : `,"next_page_token":${JSON.stringify(token)}`;
+    return new JsonText(`{"runs":[${runs.map(toMlflowRun).join(',')}]${page}}`);
   }
 }
 

@@ -40,12 +40,9 @@ const Create = z.object({
   tags: tagList(maxRegistryTagChars),
 });
 type Annotations = Pick<VersionEntity, 'description' | 'tags'>;
-const stages: Readonly<Record<string, string>> = {
-  none: 'None',
-  staging: 'Staging',
-  production: 'Production',
-  archived: 'Archived',
-};
+const stages = new Map(
+  ['None', 'Staging', 'Production', 'Archived'].map((stage) => [stage.toLowerCase(), stage]),
+);
 const Transition = Version.extend({
   stage: z.string(),
   archive_existing_versions: z.union([z.boolean(), z.stringbool()]).default(false),
@@ -198,7 +195,7 @@ export class VersionOperations {
   }
 
   private async transition(input: z.output<typeof Transition>, caller: Caller): Promise<object> {
-    const stage = stages[input.stage.toLowerCase()];
+    const stage = stages.get(input.stage.toLowerCase());
     if (stage === undefined)
       throw new SluiceError('INVALID_REQUEST', `Invalid Model Version stage: ${input.stage.slice(0, 100)}.`);
     const row = await this.row(input);

@@ -75,8 +75,18 @@ export class ModelsService {
   }
 
   update(name: string, input: z.output<typeof UpdateModel>, caller: Caller): Promise<Model> {
+    return this.edit(name, () => input, caller);
+  }
+
+  /** @param edit sees the model as it is while nobody else can change it, so that concurrent edits add up */
+  edit(
+    name: string,
+    edit: (model: ModelEntity) => z.output<typeof UpdateModel>,
+    caller: Caller,
+  ): Promise<Model> {
     return this.transactions.write(caller, async (tx) => {
       const row = await lockModel(tx.manager, name);
+      const input = edit(row);
       const wanted = { description: input.description ?? row.description, tags: input.tags ?? row.tags };
       if (isDeepStrictEqual(wanted, { description: row.description, tags: row.tags }))
         return viewModel(tx.manager, row);
