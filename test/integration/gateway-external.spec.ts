@@ -153,6 +153,31 @@ describe('an external node', () => {
     expect((await infer(gateway)).status).toBe(200);
   });
 
+  it('is part of the statistics under the names that its version has here, and not missed when it has none', async () => {
+    const own = await TestNode.start('own');
+    const external = await startExternal();
+    const gateway = await startTestGateway(registry.url);
+    await publish(registry, gateway, snapshotOf([own], external));
+    await untilReady(gateway);
+    for (let i = 0; i < 3; i++) await (await infer(gateway, '/versions/2')).arrayBuffer();
+    const ownRow = { name: 'iris', version: '1', inference_count: 5 };
+    own.respond = (_req, res) => res.end(JSON.stringify({ model_stats: [ownRow] }));
+    const statistics = async (path: string): Promise<unknown> => {
+      const response = await fetch(gateway.url + path, { headers: { authorization: bearer } });
+      const { model_stats } = (await response.json()) as { model_stats: { version: string }[] };
+      return model_stats.sort((a, b) => Number(a.version) - Number(b.version));
+    };
+    const row = { name: 'iris', version: '2', inference_count: 3 };
+    for (const [path, rows] of [
+      ['/v2/models/iris/versions/2/stats', [row]],
+      ['/v2/models/iris/stats', [ownRow, row]],
+      ['/v2/models/stats', [ownRow, row]],
+    ] as const)
+      expect(await statistics(path)).toEqual(rows);
+    await external.kill();
+    expect(await statistics('/v2/models/iris/stats')).toEqual([ownRow]);
+  });
+
   it('is not asked in the words of TensorFlow Serving', async () => {
     const own = await TestNode.start('own');
     const external = await startExternal();

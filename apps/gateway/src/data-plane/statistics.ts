@@ -3,12 +3,13 @@
  * readings taken around a measurement would come from different nodes.
  */
 import { z } from 'zod';
-import { askNode, oneOfEachNode } from './ask-node.js';
+import { askNode } from './ask-node.js';
 import type { Identity } from './authenticate.js';
 import { allowsInference } from '#contracts/scopes';
 import type { Core } from './core.js';
 import { refusal } from './errors.js';
 import type { Exchange } from './exchange.js';
+import { nodePath } from './node-request.js';
 import { findEndpoint, findVersions } from './resolve.js';
 import { answerJson, refuse } from './respond.js';
 import type { RoutingTable, TableVersion } from './routing-table.js';
@@ -54,26 +55,48 @@ export function mergeStatistics(answers: readonly (readonly ModelStatistics[])[]
   return [...merged.values()];
 }
 
+/** What one server is asked. */
+interface Question {
+  readonly replica: Replica;
+  readonly path: string;
+  /** The names that an external server's rows have here: there they have its own. */
+  readonly as?: { readonly name: string; readonly version: string };
+}
+
 /** Between the snapshot and this question the node may have let the version go: then it counts nothing. */
 async function ask(
   core: Core,
   exchange: Exchange,
-  replica: Replica,
-  path: string,
+  { replica, path, as }: Question,
 ): Promise<ModelStatistics[]> {
   const answer = await askNode(core, exchange, replica, 'GET', path);
-  return answer === undefined ? [] : Statistics.parse(answer).model_stats;
+  const rows = answer === undefined ? [] : Statistics.parse(answer).model_stats;
+  return as ? rows.map((row) => ({ ...row, ...as })) : rows;
 }
 
-/** Asks each node once. `counts` says which versions the caller may see. */
+/** Statistics are an extension: an external server that does not have them counts nothing. */
+const askAny = (core: Core, exchange: Exchange, question: Question): Promise<ModelStatistics[]> =>
+  question.as === undefined
+    ? ask(core, exchange, question)
+    : ask(core, exchange, question).catch((error: unknown) => {
+        core.logger.debug(
+          { err: error, node: question.replica.address },
+          'no statistics of an external node',
+        );
+        return [];
+      });
+
+/** Asks each node of ours once, and external ones for each version. `counts` says which versions the caller may see. */
 function answerSum(
   core: Core,
   exchange: Exchange,
-  replicas: readonly Replica[],
-  path: string,
+  questions: readonly Question[],
   counts: (row: ModelStatistics) => boolean,
 ): void {
-  Promise.all(oneOfEachNode(replicas).map((replica) => ask(core, exchange, replica, path)))
+  const distinct = new Map(
+    questions.map((one) => [JSON.stringify([one.replica.address, one.path, one.as]), one]),
+  );
+  Promise.all([...distinct.values()].map((question) => askAny(core, exchange, question)))
     .then((answers) => {
       if (exchange.res.destroyed) return;
       answerJson(exchange, core, 200, { model_stats: mergeStatistics(answers).filter(counts) });
@@ -84,9 +107,15 @@ function answerSum(
     });
 }
 
-/** External nodes count under names of their own, and not every one counts at all: they are left out. */
-const replicasOf = (versions: readonly TableVersion[]): Replica[] =>
-  versions.flatMap((version) => version.replicas);
+/** @param ownPath what nodes of ours are asked */
+const questionsOf = (name: string, versions: Iterable<TableVersion>, ownPath: string): Question[] =>
+  [...versions].flatMap(({ label: version, replicas }) =>
+    replicas.map((replica) =>
+      replica.external
+        ? { replica, path: nodePath(replica, 'stats'), as: { name, version } }
+        : { replica, path: ownPath },
+    ),
+  );
 
 /** `GET /v2/models/{endpoint}[/versions/{pin}]/stats`: of all versions behind the endpoint, or of one. */
 export function answerEndpointStatistics(core: Core, exchange: Exchange, table: RoutingTable): void {
@@ -96,7 +125,7 @@ export function answerEndpointStatistics(core: Core, exchange: Exchange, table: 
   if ('code' in versions) return refuse(exchange, core, versions);
   const isPinned = exchange.route.pin !== undefined;
   const path = (isPinned && versions[0]?.path) || `/models/${encodeURIComponent(endpoint.model)}`;
-  answerSum(core, exchange, replicasOf(versions), `/v2${path}/stats`, () => true);
+  answerSum(core, exchange, questionsOf(endpoint.model, versions, `/v2${path}/stats`), () => true);
 }
 
 /** `GET /v2/models/stats`: of all versions behind the endpoints that the caller may use. */
@@ -110,11 +139,8 @@ export function answerStatistics(
     allowsInference(identity.scopes, name),
   );
   const models = new Set(endpoints.map(({ model }) => model));
-  answerSum(
-    core,
-    exchange,
-    replicasOf(endpoints.flatMap(({ routes }) => [...routes.versions.values()])),
-    '/v2/models/stats',
-    ({ name }) => models.has(name),
+  const questions = endpoints.flatMap(({ model, routes }) =>
+    questionsOf(model, routes.versions.values(), '/v2/models/stats'),
   );
+  answerSum(core, exchange, questions, ({ name }) => models.has(name));
 }
