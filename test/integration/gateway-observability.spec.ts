@@ -1,14 +1,20 @@
 /** What operators see of a gateway's traffic: metrics by client and stage, and the access log. */
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, constants, createReadStream, openSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
 import { parseTraceparent } from '#platform/trace-context';
 import type { Gateway } from '../../apps/gateway/src/gateway.js';
+import { eventually } from '../support/platform.js';
 import {
   TestNode,
   TestRegistry,
+  bodyOf,
   cleanUp,
   makeFolder,
   makeSnapshot,
@@ -60,6 +66,22 @@ async function infer(
   await until(() => gateway.core.inFlight === 0, 'counted');
   return response.status;
 }
+
+async function metricsOf(gateway: Gateway): Promise<string> {
+  const admin = await makeToken(registry.keys, { scope: 'admin' });
+  const response = await fetch(`${gateway.adminUrl}/metrics`, {
+    headers: { authorization: `Bearer ${admin}` },
+  });
+  return response.text();
+}
+
+const valueOf = (metrics: string, row: string): number =>
+  Number(
+    metrics
+      .split('\n')
+      .find((line) => line.startsWith(`${row} `))
+      ?.slice(row.length),
+  );
 
 async function linesAfterClose(gateway: Gateway): Promise<z.infer<typeof Line>[]> {
   await gateway.close();
@@ -150,6 +172,81 @@ it('a share too small for any request still shows the failures of gateway and no
   ]);
 });
 
+it('a reader of the access log that is too slow costs lines, which are counted, and no request', async () => {
+  execFileSync('mkfifo', [file]);
+  // Nobody reads yet, but there is somebody who could.
+  const reader = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK);
+  const gateway = await start(1);
+  const requests = 3_000;
+  const token = await makeToken(registry.keys);
+  // The log's buffer holds less than all these lines have.
+  const headers = { authorization: `Bearer ${token}`, 'x-request-id': 'r'.repeat(100) };
+  const ask = async (): Promise<number> => {
+    const response = await fetch(`${gateway.url}/v2/models/iris/infer`, {
+      method: 'POST',
+      body: '{}',
+      headers,
+    });
+    await response.arrayBuffer();
+    return response.status;
+  };
+  for (let i = 0; i < requests; i += 20)
+    expect(await Promise.all(Array.from({ length: 20 }, ask))).not.toContain(503);
+  const { accessLog } = gateway.core;
+  expect(accessLog?.dropped).toBeGreaterThan(0);
+  const metrics = await metricsOf(gateway);
+  expect(metrics).toContain(`sluice_gateway_access_log_dropped_total ${accessLog?.dropped}`);
+  const stream = createReadStream(file);
+  await once(stream, 'open');
+  closeSync(reader);
+  const read = bodyOf(stream);
+  await gateway.close();
+  const lines = String(await read).split('\n').filter((line) => line !== ''); // prettier-ignore
+  for (const line of lines) Line.parse(JSON.parse(line));
+  expect(lines.length + (accessLog?.dropped ?? 0)).toBe(requests);
+});
+
+it('metrics tell of failures, of what is not ready, of leases and of a registry that is away', async () => {
+  const gateway = await startTestGateway(registry.url);
+  const dead = { node_id: uuidv7(), address: 'http://127.0.0.1:9' };
+  const quotas = [{ name: 'perday', window: 'day', limit: 1_000 }] as const;
+  const split = [1, 2].map((version) => ({ version, weight: 1 }));
+  const versions = { 1: [dead, node.replica], 2: [] };
+  registry.publish(makeSnapshot({ keys: registry.keys, versions, traffic: { split }, quotas }));
+  await gateway.ready;
+  for (let i = 0; i < 30; i++) expect(await infer(gateway, 'shop')).toBe(200);
+  const metrics = await metricsOf(gateway);
+  for (const row of [
+    'sluice_gateway_gated{endpoint="iris",version="2"} 1',
+    'sluice_gateway_ejections_total 1',
+    'sluice_gateway_quota_ledger_reachable 1',
+    'sluice_gateway_snapshot_revision 1',
+    'sluice_gateway_hedges_total 0',
+  ])
+    expect(metrics).toContain(row);
+  for (const positive of [
+    'retries_total',
+    'quota_held{quota="perday"}',
+    'quota_lease_calls_total',
+    'node_seconds_sum{endpoint="iris"}',
+    'before_node_seconds_sum{endpoint="iris"}',
+  ])
+    expect(valueOf(metrics, `sluice_gateway_${positive}`), positive).toBeGreaterThan(0);
+  expect(valueOf(metrics, 'nodejs_eventloop_lag_p99_seconds')).toBeGreaterThan(0);
+
+  registry.hasLedger = false;
+  await registry.stop();
+  const age = (text: string): number => valueOf(text, 'sluice_gateway_snapshot_age_seconds');
+  const before = age(await metricsOf(gateway));
+  // A client without a lease: the gateway has to ask for one, and nobody answers.
+  expect(await infer(gateway, 'lab')).toBe(503);
+  const after = await eventually(async () => {
+    const text = await metricsOf(gateway);
+    return text.includes('sluice_gateway_quota_ledger_reachable 0') ? text : undefined;
+  }, 'the ledger is out of reach');
+  expect(age(after)).toBeGreaterThan(before);
+});
+
 it('metrics split requests by client and team, and time by where it went', async () => {
   node.respond = (_req, res) => res.writeHead(200, { 'x-sluice-timing': '1500,4000' }).end('{}');
   const gateway = await start(0);
@@ -157,11 +254,7 @@ it('metrics split requests by client and team, and time by where it went', async
   await infer(gateway, 'shop');
   node.respond = (_req, res) => res.writeHead(400, { 'x-sluice-timing': '1,-2' }).end();
   await infer(gateway, 'lab');
-  const admin = await makeToken(registry.keys, { scope: 'admin' });
-  const response = await fetch(`${gateway.adminUrl}/metrics`, {
-    headers: { authorization: `Bearer ${admin}` },
-  });
-  const metrics = await response.text();
+  const metrics = await metricsOf(gateway);
   for (const row of [
     'sluice_gateway_client_requests_total{client="shop",code="OK"} 2',
     'sluice_gateway_client_requests_total{client="lab",code="UPSTREAM_4XX"} 1',
