@@ -102,7 +102,7 @@ describe('clients', () => {
 
   it('answer 404 when there is no such client', async () => {
     const params = { client_id: 'no-such-client' };
-    for (const call of ['disable', 'enable', 'rotateSecret'] as const)
+    for (const call of ['read', 'disable', 'enable', 'rotateSecret'] as const)
       await expect(registry.admin.clients[call]({ params })).rejects.toMatchObject({
         code: 'CLIENT_NOT_FOUND',
       });

@@ -302,6 +302,11 @@ describe('roles', () => {
       'QUOTA_NOT_FOUND',
     ]);
     expect(await codeOf(client.quotas.remove({ params: { quota_id: blue.id } }))).toBe('QUOTA_NOT_FOUND');
+    const read = (id: string) => codeOf(client.quotas.read({ params: { quota_id: id } }));
+    expect([await read(red.id), await read(blue.id)]).toEqual(['OK', 'QUOTA_NOT_FOUND']);
+    const readClient = ({ client_id }: { client_id: string }) =>
+      codeOf(client.clients.read({ params: { client_id } }));
+    expect([await readClient(mine), await readClient(theirs)]).toEqual(['OK', 'CLIENT_NOT_FOUND']);
     const { items } = await client.quotas.list();
     expect(items.map((quota) => quota.client_id ?? quota.team).toSorted()).toEqual(
       [mine.client_id, 'red'].toSorted(),

@@ -36,6 +36,7 @@ describe('quotas', () => {
     const changed = await quotas.update({ params, body: { limit: 9_007_199_254_740_991 } });
     expect(changed.limit).toBe(9_007_199_254_740_991);
     expect((await quotas.list()).items).toEqual([changed]);
+    expect(await quotas.read({ params })).toEqual(changed);
     await quotas.remove({ params });
     expect((await quotas.list()).items).toEqual([]);
     expect(await routingRevision()).toBe(start + 3);
@@ -87,7 +88,10 @@ describe('quotas', () => {
     const params = { quota_id: v7() };
     const update = registry.admin.quotas.update({ params, body: { limit: 1 } });
     await expect(update).rejects.toMatchObject({ code: 'QUOTA_NOT_FOUND' });
-    await expect(registry.admin.quotas.remove({ params })).rejects.toMatchObject({ code: 'QUOTA_NOT_FOUND' });
+    for (const call of ['read', 'remove', 'reset', 'overrides'] as const)
+      await expect(registry.admin.quotas[call]({ params })).rejects.toMatchObject({
+        code: 'QUOTA_NOT_FOUND',
+      });
   });
 
   it('can be read, but not changed, with quotas:read', async () => {

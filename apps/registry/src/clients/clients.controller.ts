@@ -24,6 +24,11 @@ export class ClientsController {
     return this.clients.list(query, caller);
   }
 
+  @Route(routes.clients.read)
+  read(@Input() { params }: RouteInput<R['read']>, @Caller() caller: Caller): Promise<Client> {
+    return this.clients.read(params.client_id, caller);
+  }
+
   @Route(routes.clients.update)
   update(@Input() { params, body }: RouteInput<R['update']>, @Caller() caller: Caller): Promise<Client> {
     return this.clients.update(params.client_id, body, caller);

@@ -76,6 +76,13 @@ export class ClientsService {
     return toPage(rows.map(toClient), query.page_size, (client) => [client.client_id]);
   }
 
+  /** @throws SluiceError CLIENT_NOT_FOUND, also for one of a team in which the caller has no say */
+  async read(clientId: string, caller: Caller): Promise<Client> {
+    const row = await this.dataSource.getRepository(ClientEntity).findOneBy({ client_id: clientId });
+    if (!row || !mayIn(caller, row.team, 'clients:read')) throw clientNotFound(clientId);
+    return toClient(row);
+  }
+
   /** Gateways learn of a new allow-list, of an expiry and of revoked tokens by the snapshot, so tokens that are out already obey it. */
   update(clientId: string, input: z.output<typeof UpdateClient>, caller: Caller): Promise<Client> {
     return this.transactions.write(caller, async (tx) => {
@@ -159,10 +166,12 @@ async function lockClient(
     where: { client_id: clientId },
     lock: { mode: 'pessimistic_write' },
   });
-  if (!row || !mayIn(caller, row.team, 'clients:write'))
-    throw new SluiceError('CLIENT_NOT_FOUND', `There is no client ${clientId}.`);
+  if (!row || !mayIn(caller, row.team, 'clients:write')) throw clientNotFound(clientId);
   return row;
 }
+
+const clientNotFound = (clientId: string): SluiceError =>
+  new SluiceError('CLIENT_NOT_FOUND', `There is no client ${clientId}.`);
 
 function requireCovered(caller: Caller, { team, scopes }: Pick<ClientEntity, 'team' | 'scopes'>): void {
   const missing = notCovered(caller, team, scopes);

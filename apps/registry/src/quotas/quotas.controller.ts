@@ -36,6 +36,12 @@ export class QuotasController {
     return this.quotas.list(query, teamsWith(caller, 'quotas:read'));
   }
 
+  @Route(routes.quotas.read)
+  async read(@Input() { params }: RouteInput<R['read']>, @Caller() caller: Caller): Promise<Quota> {
+    await this.access.requireSeeing(params.quota_id, caller);
+    return this.quotas.read(params.quota_id);
+  }
+
   @Route(routes.quotas.update)
   async update(@Input() { params, body }: RouteInput<R['update']>, @Caller() caller: Caller): Promise<Quota> {
     await this.access.requireChanging(params.quota_id, caller);

@@ -64,6 +64,13 @@ export class QuotasService {
     return toPage(rows.map(toQuota), query.page_size, (quota) => [quota.id]);
   }
 
+  /** @throws SluiceError QUOTA_NOT_FOUND */
+  async read(id: string): Promise<Quota> {
+    const row = await this.dataSource.getRepository(QuotaEntity).findOneBy({ id });
+    if (!row) throw new SluiceError('QUOTA_NOT_FOUND', `There is no quota ${id}.`);
+    return toQuota(row);
+  }
+
   update(id: string, input: z.output<typeof UpdateQuota>, caller: Caller): Promise<Quota> {
     return this.transactions.write(caller, async (tx) => {
       const row = await lockQuota(tx, id);

@@ -21,6 +21,16 @@ export const clientRoutes = {
     query: clients.ListClients,
     response: clients.ClientPage,
   }),
+  read: route({
+    method: 'GET',
+    path: '/api/v1/clients/{client_id}',
+    summary: 'Read a client',
+    access: 'clients:read',
+    status: 200,
+    params: clients.ClientParams,
+    response: clients.Client,
+    errors: ['CLIENT_NOT_FOUND'],
+  }),
   update: route({
     method: 'PATCH',
     path: '/api/v1/clients/{client_id}',

@@ -21,6 +21,16 @@ export const quotaRoutes = {
     query: quotas.ListQuotas,
     response: quotas.QuotaPage,
   }),
+  read: route({
+    method: 'GET',
+    path: '/api/v1/quotas/{quota_id}',
+    summary: 'Read a quota',
+    access: 'quotas:read',
+    status: 200,
+    params: quotas.QuotaParams,
+    response: quotas.Quota,
+    errors: ['QUOTA_NOT_FOUND'],
+  }),
   update: route({
     method: 'PATCH',
     path: '/api/v1/quotas/{quota_id}',
