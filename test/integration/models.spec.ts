@@ -48,6 +48,15 @@ describe('a model', () => {
     expect(await registry.admin.clients.create({ body: client })).toMatchObject({ endpoints: [endpoint] });
     const found = await registry.admin.models.list({ query: { name_contains: 'team a/' } });
     expect(found.items).toMatchObject([{ name: model, aliases: { champion: 1 }, latest_version: 1 }]);
+    for (const query of [{ model, version: '1' }, { endpoint }])
+      expect(await registry.admin.lineage.read({ query })).toMatchObject({
+        versions: [{ model, version: 1 }],
+        endpoints: [{ name: endpoint, model }],
+      });
+    const card = { params: { model }, body: { markdown: '# Slashed' }, headers: { 'if-match': '"0"' } };
+    expect(await registry.admin.cards.put(card)).toMatchObject({ model, revision: 1 });
+    const hits = (await registry.admin.search.find({ query: { q: 'slashed' } })).items;
+    expect(hits).toMatchObject([{ kind: 'card', model }]);
     const raw = await registry.send('GET', '/api/v1/models/org%2Fteam%20a%2Firis/versions/1', {
       headers: { authorization: `Bearer ${registry.adminToken}` },
     });

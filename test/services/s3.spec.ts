@@ -1,4 +1,7 @@
-/** The store in a bucket, against a real server of S3's protocol: moto's. Needs `moto_server` on the path (`pip install 'moto[server]'`). */
+/**
+ * The store in a bucket, against a real server of S3's protocol: the one at `SLUICE_TEST_S3_ENDPOINT` (with `SLUICE_TEST_S3_KEY` and
+ * `SLUICE_TEST_S3_SECRET`; versitygw, MinIO, AWS), or moto's, which needs `moto_server` on the path (`pip install 'moto[server]'`).
+ */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
@@ -26,12 +29,19 @@ import { openRegistry } from '../support/registry.js';
 import { newModel } from '../support/versions.js';
 
 const mebibyte = 2 ** 20;
-const account = { accessKeyId: 'key', secretAccessKey: 'secret', region: 'us-east-1' };
-let server: ChildProcess;
-let endpoint = '';
+const {
+  SLUICE_TEST_S3_ENDPOINT: given,
+  SLUICE_TEST_S3_KEY: accessKeyId = 'key',
+  SLUICE_TEST_S3_SECRET: secretAccessKey = 'secret',
+} = process.env;
+const account = { accessKeyId, secretAccessKey, region: 'us-east-1' };
+const names = randomBytes(4).toString('hex');
+let server: ChildProcess | undefined;
+let endpoint = given ?? '';
 let buckets = 0;
 
 beforeAll(async () => {
+  if (given !== undefined) return;
   const probe = createServer().listen(0, '127.0.0.1');
   await once(probe, 'listening');
   const { port } = probe.address() as AddressInfo;
@@ -43,13 +53,15 @@ beforeAll(async () => {
   await eventually(async () => (await fetch(endpoint)).ok || undefined, 'the server answers');
 });
 afterAll(async () => {
+  if (server === undefined) return;
   server.kill();
   await once(server, 'exit');
 });
 
+const nameOf = (bucket: number): string => `bucket-${names}-${bucket}`;
 async function newBucket(): Promise<S3Client> {
   buckets += 1;
-  const bucket = `bucket-${buckets}`;
+  const bucket = nameOf(buckets);
   const made = await new AwsClient({ ...account, service: 's3' }).fetch(`${endpoint}/${bucket}`, {
     method: 'PUT',
   });
@@ -157,7 +169,7 @@ describe('a registry whose store is a bucket', () => {
     const { url: databaseUrl } = await createDatabase(postgres.url);
     await migrate(databaseUrl);
     const registry = await openRegistry(databaseUrl, {
-      SLUICE_S3_BUCKET: `bucket-${buckets}`,
+      SLUICE_S3_BUCKET: nameOf(buckets),
       SLUICE_S3_ENDPOINT: endpoint,
       SLUICE_S3_ACCESS_KEY_ID: account.accessKeyId,
       SLUICE_S3_SECRET_ACCESS_KEY: account.secretAccessKey,

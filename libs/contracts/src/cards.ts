@@ -1,12 +1,12 @@
 /** Model cards: what a person should know about a model, in Markdown. */
 import { z } from 'zod';
-import { Name, Timestamp, pageOf, pageQuery } from './common.js';
+import { ModelName, Timestamp, pageOf, pageQuery } from './common.js';
 
 export const maxCardCharacters = 262_144;
 
 export const ModelCard = z
   .object({
-    model: Name,
+    model: ModelName,
     markdown: z.string().describe('Empty when there is none yet'),
     revision: z.int().min(0).describe('Also the ETag; 0 when there is none yet'),
     updated_at: Timestamp.nullable(),

@@ -1,15 +1,15 @@
 /** Lineage: from the run that made a version to the endpoints that serve it, and back. */
 import { z } from 'zod';
-import { AliasName, Id, Name, VersionNumber, VersionNumberText } from './common.js';
+import { AliasName, Id, ModelName, VersionNumber, VersionNumberText } from './common.js';
 import { VersionStatus } from './models.js';
 import { RunStatus } from './runs.js';
 
 export const LineageQuery = z
   .strictObject({
     run_id: Id.optional(),
-    model: Name.optional(),
+    model: ModelName.optional(),
     version: VersionNumberText.optional().describe('Of the model; without it, all of its versions'),
-    endpoint: Name.optional(),
+    endpoint: ModelName.optional(),
   })
   .refine(
     ({ run_id: run, model, endpoint }) =>
@@ -23,12 +23,12 @@ export type LineageQuery = z.output<typeof LineageQuery>;
 export const Lineage = z
   .object({
     runs: z
-      .array(z.object({ id: Id, name: z.string(), experiment: Name, status: RunStatus }))
+      .array(z.object({ id: Id, name: z.string(), experiment: z.string(), status: RunStatus }))
       .describe('Empty without the scope runs:read'),
     versions: z
       .array(
         z.object({
-          model: Name,
+          model: ModelName,
           version: VersionNumber,
           status: VersionStatus,
           run_id: Id.nullable(),
@@ -40,8 +40,8 @@ export const Lineage = z
     endpoints: z
       .array(
         z.object({
-          name: Name,
-          model: Name,
+          name: ModelName,
+          model: ModelName,
           targets: z.array(
             z.object({
               version: VersionNumber,

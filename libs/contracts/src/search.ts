@@ -1,6 +1,6 @@
 /** Search across everything that has a name, a description, tags or a card. */
 import { z } from 'zod';
-import { Id, Name, VersionNumber, pageOf, pageQuery } from './common.js';
+import { Id, ModelName, VersionNumber, pageOf, pageQuery } from './common.js';
 import type { Scope } from './scopes.js';
 
 export const searchKinds = ['model', 'card', 'version', 'endpoint', 'experiment', 'run'] as const;
@@ -46,7 +46,7 @@ export const SearchHit = z
     kind: SearchKind,
     id: Id.describe('Of the thing; of the model in the case of its card'),
     name: z.string(),
-    model: Name.nullable().describe('Of a model, card, version or endpoint'),
+    model: ModelName.nullable().describe('Of a model, card, version or endpoint'),
     version: VersionNumber.nullable(),
     hidden: z.boolean().describe('Archived or deleted'),
     excerpt: z.string().describe('Plain text around what was found, found words between « and »'),
