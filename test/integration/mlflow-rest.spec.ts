@@ -330,6 +330,38 @@ describe('bad input', () => {
     expect(answer).toMatchObject({ status: 400, body: { error_code: 'INVALID_PARAMETER_VALUE' } });
   });
 
+  it('gives back what it took to the character and the bit, in whatever order it came', async () => {
+    const { run_id } = await startRun();
+    const odd = [
+      '',
+      'a"b\\c',
+      'line\nline\r\t\b',
+      '\u001e',
+      '\u001f',
+      '\u001es\u001e\u001fe',
+      '🎉 größe',
+      '{"a":[1]}',
+      'NaN',
+    ];
+    const pairs = odd.map((value, i) => ({ key: `k${i}`, value }));
+    const numbers = [0.1 + 0.2, -7, 5e-324, 1e21, -1.7976931348623157e308, 'NaN', 'Infinity', '-Infinity'];
+    const metrics = numbers.map((value, i) => ({ key: `m${i}`, value, timestamp: 2 ** 42, step: 5 - i }));
+    expect(
+      await call('POST', 'runs/log-batch', {
+        run_id,
+        metrics: metrics.toReversed(),
+        params: pairs,
+        tags: pairs.toReversed(),
+      }),
+    ).toEqual({ status: 200, body: {} });
+    const run = (await call('GET', `runs/get?run_id=${run_id}`)).body['run'] as {
+      data: { params: object[]; tags: { key: string }[]; metrics: object[] };
+    };
+    expect(run.data.params).toEqual(pairs);
+    expect(run.data.tags.filter(({ key }) => key.startsWith('k'))).toEqual(pairs);
+    expect(run.data.metrics).toEqual(metrics);
+  });
+
   it('takes quotes, wildcards and backslashes in values for what they are', async () => {
     const { run_id } = await startRun();
     const value = String.raw`a'b"c\%_`;
