@@ -17,7 +17,9 @@ export async function run(
 /** @returns the interpreter of a new environment below `folder` that has these packages */
 export async function makePython(folder: string, packages: readonly string[]): Promise<string> {
   const python = join(folder, 'venv/bin/python');
-  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...packages];
+  // A slow registry is waited for.
+  const patience = ['--retries', '10', '--timeout', '60'];
+  const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', ...patience, ...packages];
   const isMade =
     (await run('python3', ['-m', 'venv', join(folder, 'venv')])) === 0 && (await run(python, pip)) === 0;
   if (!isMade) throw new Error('the Python environment cannot be made');
