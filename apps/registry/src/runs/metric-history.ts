@@ -53,10 +53,11 @@ export async function readSample(manager: EntityManager, filter: SampleFilter): 
     [filter.runId, filter.key, filter.startStep ?? null, filter.endStep ?? null],
   );
   if (range === undefined || range.first > range.last) return { points: [], isSampled: false };
+  // By the whole key, so that it is read in the order of the index even where no statistics are yet.
   const points = await manager.query<MetricRow[]>(
     `SELECT $1::text AS key, step::float8, timestamp_ms::float8, value FROM metric_points
-     WHERE series_id = $2 AND metric_points.step BETWEEN $3::int8 AND $4::int8
-     ORDER BY metric_points.step, metric_points.timestamp_ms, value LIMIT $5`,
+     WHERE (series_id, metric_points.step) >= ($2, $3::int8) AND (series_id, metric_points.step) <= ($2, $4::int8)
+     ORDER BY series_id, metric_points.step, metric_points.timestamp_ms, value LIMIT $5`,
     [filter.key, range.id, range.first, range.last, filter.maxPoints + 1],
   );
   if (points.length <= filter.maxPoints) return { points, isSampled: false };
