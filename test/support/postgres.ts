@@ -7,8 +7,6 @@ import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -22,6 +20,7 @@ import {
   ownerOf,
   postgresEnv,
 } from '../../apps/standalone/src/postgres/cluster.js';
+import { freePort } from './free-port.js';
 
 declare module 'vitest' {
   interface ProvidedContext {
@@ -117,15 +116,6 @@ async function whenReady(child: ChildProcess): Promise<void> {
     });
     child.once('exit', (code) => reject(new Error(`PostgreSQL ended with ${code}:\n${log.join('\n')}`)));
   });
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }
 
 /** An empty database of its own; `drop` ends every connection to it. */

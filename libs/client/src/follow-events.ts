@@ -2,6 +2,7 @@
  * Follows what changes and goes on after every break where it was, at whichever registry answers: what a console shows live, and a
  * command with `--watch`. It ends with the caller's signal, or when the registry refuses it.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ChangeEvent, changeEventName, resetEventName } from '#contracts/events';
 import { routes } from '#contracts/routes';
 import { SluiceClientError, errorFrom, send } from './client.js';
@@ -41,7 +42,8 @@ export async function* followEvents(
       if (signal.aborted) return;
       if (error instanceof SluiceClientError && error.status >= 400 && error.status < 500) throw error;
     }
-    await pause(Math.min(5_000, 100 * 2 ** Math.min(failures, 10)) * (0.5 + random() / 2), signal);
+    const waitMs = Math.min(5_000, 100 * 2 ** Math.min(failures, 10)) * (0.5 + random() / 2);
+    await sleep(waitMs, undefined, { signal }).catch(() => undefined);
   }
 }
 
@@ -52,8 +54,7 @@ async function* readStream(
   signal: AbortSignal,
 ) {
   const silence = new AbortController();
-  const giveUp = (): void => silence.abort(new Error(`nothing came for ${silenceMs} ms`));
-  let watchdog = setTimeout(giveUp, silenceMs);
+  const watchdog = setTimeout(() => silence.abort(new Error(`nothing came for ${silenceMs} ms`)), silenceMs);
   try {
     const response = await send(options, routes.events.stream, {
       query: { ...choice },
@@ -63,17 +64,10 @@ async function* readStream(
     if (response.status !== routes.events.stream.status || !response.body)
       throw await errorFrom(routes.events.stream, response);
     for await (const event of readEvents(response.body)) {
-      clearTimeout(watchdog);
-      watchdog = setTimeout(giveUp, silenceMs);
+      watchdog.refresh();
       if (event) yield event;
     }
   } finally {
     clearTimeout(watchdog);
   }
 }
-
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener('abort', () => (clearTimeout(timer), resolve()), { once: true });
-  });

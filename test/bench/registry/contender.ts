@@ -2,12 +2,11 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { createClient } from '#client/client';
 import { packageRoot } from '#platform/program';
 import { migrate } from '../../../apps/registry/src/schema.js';
+import { freePort } from '../../support/free-port.js';
 
 export interface Contender {
   readonly name: string;
@@ -87,15 +86,6 @@ async function answers(child: ChildProcess, url: string): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   throw new Error(`${url} does not answer`);
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
 }
 
 /** One call of MLflow's REST. */

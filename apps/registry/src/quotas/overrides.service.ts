@@ -8,7 +8,7 @@ import { Injectable } from '@nestjs/common';
 import { DataSource, LessThanOrEqual, MoreThan } from 'typeorm';
 import type { z } from 'zod';
 import type { Caller } from '../http/caller.js';
-import { lockQuota, saveChanged, subjectOf } from './quota-rows.js';
+import { lockQuota, quotaNotFound, saveChanged, subjectOf } from './quota-rows.js';
 import { toOverride } from './quotas.mapper.js';
 
 @Injectable()
@@ -20,8 +20,7 @@ export class OverridesService {
 
   async list(id: string): Promise<QuotaOverride[]> {
     const { manager } = this.dataSource;
-    if (!(await manager.existsBy(QuotaEntity, { id })))
-      throw new SluiceError('QUOTA_NOT_FOUND', `There is no quota ${id}.`);
+    if (!(await manager.existsBy(QuotaEntity, { id }))) throw quotaNotFound(id);
     const rows = await manager.find(QuotaOverrideEntity, {
       where: { quota_id: id, ends_at: MoreThan(new Date()) },
       order: { key: 'ASC' },

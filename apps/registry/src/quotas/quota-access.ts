@@ -9,6 +9,7 @@ import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { mayIn, requireIn } from '../auth/team-access.js';
 import type { Caller } from '../http/caller.js';
+import { quotaNotFound } from './quota-rows.js';
 
 type Whose = Pick<QuotaEntity, 'team' | 'client_id'>;
 
@@ -44,7 +45,7 @@ export class QuotaAccess {
     const row = await this.dataSource.getRepository(QuotaEntity).findOneBy({ id });
     const team = row && (row.team ?? (await this.teamOf(row.client_id)));
     if (row && mayIn(caller, team, 'quotas:read')) return row;
-    throw new SluiceError('QUOTA_NOT_FOUND', `There is no quota ${id}.`);
+    throw quotaNotFound(id);
   }
 
   private async teamOf(clientId: string | null): Promise<string | null> {

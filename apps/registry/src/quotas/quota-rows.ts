@@ -15,8 +15,11 @@ export async function saveChanged(tx: WriteContext, row: QuotaEntity): Promise<Q
 
 export async function lockQuota({ manager }: WriteContext, id: string): Promise<QuotaEntity> {
   const row = await manager.findOne(QuotaEntity, { where: { id }, lock: { mode: 'pessimistic_write' } });
-  if (!row) throw new SluiceError('QUOTA_NOT_FOUND', `There is no quota ${id}.`);
+  if (!row) throw quotaNotFound(id);
   return row;
 }
 
 export const subjectOf = (row: QuotaEntity): string => `quotas/${row.name}`;
+
+export const quotaNotFound = (id: string): SluiceError =>
+  new SluiceError('QUOTA_NOT_FOUND', `There is no quota ${id}.`);

@@ -15,7 +15,7 @@ import type { Caller } from '../http/caller.js';
 import { decodePageToken, toPage } from '../http/page.js';
 import { violatedConstraint } from '../http/violations.js';
 import { lockCounts, nameOf, readRules, writeCounts } from './ledger-store.js';
-import { lockQuota, saveChanged, subjectOf } from './quota-rows.js';
+import { lockQuota, quotaNotFound, saveChanged, subjectOf } from './quota-rows.js';
 import { toQuota } from './quotas.mapper.js';
 
 const PageKey = z.tuple([z.uuid()]);
@@ -67,7 +67,7 @@ export class QuotasService {
   /** @throws SluiceError QUOTA_NOT_FOUND */
   async read(id: string): Promise<Quota> {
     const row = await this.dataSource.getRepository(QuotaEntity).findOneBy({ id });
-    if (!row) throw new SluiceError('QUOTA_NOT_FOUND', `There is no quota ${id}.`);
+    if (!row) throw quotaNotFound(id);
     return toQuota(row);
   }
 
