@@ -29,8 +29,8 @@ export function allot(
 /** A model that answers sooner is served by one process: a second would only take turns with the gateway and the front. */
 const quickMs = 0.5;
 
-/** The warm-up gives every dynamic dimension the size 1: beyond the batch's that says nothing of real requests. */
-const isTypical = ({ inputs }: Pick<Signature, 'inputs'>): boolean =>
+/** The warm-up makes up the size of every dynamic dimension: beyond the batch's that says nothing of real requests. */
+export const isTypical = ({ inputs }: Pick<Signature, 'inputs'>): boolean =>
   inputs.every(({ shape }) => shape.slice(1).every((size) => size >= 0));
 
 export interface Measured extends Pick<Profile, 'warmup_ms' | 'latency_ms'> {

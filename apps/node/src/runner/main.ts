@@ -2,6 +2,7 @@
  * A runner: one process, one model. Started by the node with a socket as file descriptor 3; it loads what the first frame
  * says, answers inference frames, and ends when the socket closes. It never opens a port and knows no registry.
  */
+import { isTypical } from '#contracts/allotment';
 import { hasRows } from '#contracts/rows';
 import { Socket } from 'node:net';
 import { UnloadableModelError, loadMeasured } from './engine.js';
@@ -68,6 +69,7 @@ function queueOptions(message: LoadMessage, { profile, signature }: LoadedMessag
     maxBatchRows: config.max_batch_size,
     maxQueueDelayMs: config.max_queue_delay_us / 1_000,
     hasRows: hasRows(signature),
+    isTypical: isTypical(signature),
   };
 }
 

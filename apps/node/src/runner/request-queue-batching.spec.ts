@@ -75,6 +75,7 @@ class Bench {
       maxBatchRows: null,
       maxQueueDelayMs: 0,
       hasRows: true,
+      isTypical: true,
     };
     const sink = { send: this.send.bind(this), flush: () => undefined };
     this.queue = new RequestQueue(model, { ...defaults, ...options }, sink, () => 0);

@@ -35,6 +35,7 @@ function setUp() {
       maxBatchRows: null,
       maxQueueDelayMs: 0,
       hasRows: true,
+      isTypical: true,
     },
     {
       send: (id, kind, ...parts) => {

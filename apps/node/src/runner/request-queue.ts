@@ -3,30 +3,23 @@
  * cost table says it pays, and answers in frames. An idle runner never waits (unless max_queue_delay_us says so); requests
  * that were cancelled, or cannot or did not make their deadline, are not run. A failing batch is run again one by one.
  */
-import type { Cost, CostTable } from '#inference/batching/cost-table';
+import type { CostTable } from '#inference/batching/cost-table';
 import { CostTables } from '#inference/batching/cost-tables';
 import { gather, inOrder } from '#inference/batching/gather';
-import type { Candidate } from '#inference/batching/gather';
 import { groupKey, rowsOf } from '#inference/batching/rows';
 import { createDecoder } from '#inference/codec';
-import type { Decode, DecodedRequest, ModelLabel } from '#inference/codec';
+import type { Decode, ModelLabel } from '#inference/codec';
 import type { CodecLimits } from '#inference/limits';
 import type { Batching, Signature } from '#contracts/tensors';
-import type { Tensor } from '#inference/tensor';
-import { execute } from './execute.js';
+import { BatchExecutor, sendFailure } from './batch-executor.js';
+import type { AnswerSink, Waiting } from './batch-executor.js';
+import type { Runnable } from './execute.js';
 import { failureOf, tooLate } from './failure-of.js';
-import { encodeMessage, encodeResultHead, encodeTimeout, fromRunner } from './messages.js';
-import type { FailureMessage, InferHead } from './messages.js';
-import { timed } from './timed.js';
+import { encodeTimeout, fromRunner } from './messages.js';
+import type { InferHead } from './messages.js';
 
-export interface Model {
+export interface Model extends Runnable {
   readonly signature: Signature;
-  run(inputs: readonly Tensor[], outputs: readonly string[]): Promise<Tensor[]>;
-}
-
-export interface AnswerSink {
-  send(id: number, kind: number, ...parts: readonly Buffer[]): void;
-  flush(): void;
 }
 
 export interface QueueOptions {
@@ -38,6 +31,8 @@ export interface QueueOptions {
   readonly maxQueueDelayMs: number;
   /** Whether the leading dimension of its inputs counts rows. */
   readonly hasRows: boolean;
+  /** Whether the costs are of the one shape that its rows have; else requests may be of others. */
+  readonly isTypical: boolean;
 }
 
 /** Arrived, not decoded yet. */
@@ -46,27 +41,6 @@ interface Arrived {
   readonly body: Buffer;
   readonly head: InferHead;
   readonly arrivedMs: number;
-}
-
-/** What the members of one execution have in common. */
-interface Execution {
-  readonly start: number;
-  readonly inferMs: number;
-  readonly rows: number;
-  readonly isFirst: boolean;
-}
-
-/** Decoded, and waiting for its execution. */
-interface Waiting extends Candidate {
-  readonly id: number;
-  readonly request: DecodedRequest;
-  /** What requests of its kind cost. */
-  readonly costs: CostTable;
-  /** Rows as its caller sees them, whether or not they may be joined with others'. */
-  readonly items: number;
-  readonly arrivedMs: number;
-  readonly deadlineMs: number;
-  readonly inputUs: number;
 }
 
 /** Time that one event-loop turn may spend on requests before it looks at the socket again. */
@@ -85,20 +59,20 @@ export class RequestQueue {
   private readonly costs: CostTables;
   private readonly decode: Decode;
   private pumping = false;
+  private readonly executor: BatchExecutor;
   private executionMs = turnBudgetMs;
-  /** Executions of one turn are begun together and run one after the other: when the last one was done and answered. */
-  private freeMs = 0;
   /** Ends a wait for company early. */
   private wake: () => void = () => undefined;
 
   constructor(
-    private readonly model: Model,
+    model: Model,
     private readonly options: QueueOptions,
     private readonly sink: AnswerSink,
     private readonly nowMs: () => number,
   ) {
     this.decode = createDecoder(model.signature, options.label, options.limits);
-    this.costs = new CostTables(options.batching.costs);
+    this.costs = new CostTables(options.batching.costs, !options.isTypical);
+    this.executor = new BatchExecutor(model, sink, nowMs);
   }
 
   add(id: number, body: Buffer, head: InferHead): void {
@@ -127,7 +101,7 @@ export class RequestQueue {
       const start = this.nowMs();
       const turn = this.takeTurn(start);
       if (turn.length > 0) {
-        await Promise.all(turn.map((members) => this.serve(members)));
+        await Promise.all(turn.map((members) => this.executor.serve(members, this.pieceRows(members))));
         this.learn(turn, this.nowMs() - start);
       } else if (this.waiting.length > 0) await this.company(start);
       this.sink.flush();
@@ -157,7 +131,7 @@ export class RequestQueue {
       ahead.set(costs, rowsAhead + rows);
       if (this.waiting.length > 0 && now + this.backlogMs(ahead) > deadlineMs) {
         ahead.set(costs, rowsAhead);
-        return this.fail(id, tooLate);
+        return sendFailure(this.sink, id, tooLate);
       }
       const inputUs = (now - start) * 1_000;
       const { priority } = request;
@@ -174,7 +148,7 @@ export class RequestQueue {
         inputUs,
       });
     } catch (error) {
-      this.fail(id, failureOf(error));
+      sendFailure(this.sink, id, failureOf(error));
     }
   }
 
@@ -206,6 +180,11 @@ export class RequestQueue {
     const { batching, maxBatchRows } = this.options;
     if (!batching.enabled) return 1;
     return maxBatchRows ?? costs.limit();
+  }
+
+  /** A request that alone is larger is cut to pieces of so many rows. */
+  private pieceRows([first]: readonly Waiting[]): number {
+    return first && this.options.batching.enabled ? this.limit(first.costs) : Infinity;
   }
 
   /** The executions of one turn: as many as its time allows, at least one. */
@@ -268,62 +247,6 @@ export class RequestQueue {
   private learn(turn: readonly (readonly Waiting[])[], spentMs: number): void {
     this.executionMs += smoothing * (spentMs / turn.length - this.executionMs);
   }
-
-  /** Answers the members of one execution, each with its result or its own error; never rejects. */
-  private async serve(members: readonly Waiting[]): Promise<void> {
-    const [first] = members;
-    if (!first) return;
-    const rows = rowsIn(members);
-    const requests = members.map(({ request }) => request);
-    try {
-      const most = this.options.batching.enabled ? this.limit(first.costs) : Infinity;
-      const run = (): Promise<Tensor[][]> => execute(this.model, requests, most);
-      const { results, startMs: start, ms } = await timed(run, () => this.freeMs, this.nowMs);
-      if (first.key !== undefined) first.costs.add(pieceOf({ rows, ms }, most));
-      for (const [index, member] of members.entries())
-        this.answer(member, results[index] ?? [], { start, inferMs: ms, rows, isFirst: index === 0 });
-      this.freeMs = this.nowMs();
-    } catch (error) {
-      this.freeMs = this.nowMs();
-      if (members.length === 1) return this.fail(first.id, failureOf(error));
-      for (const member of members) await this.serve([member]);
-    }
-  }
-
-  private answer(
-    member: Waiting,
-    results: readonly Tensor[],
-    { start, inferMs, rows, isFirst }: Execution,
-  ): void {
-    const encodeStart = this.nowMs();
-    try {
-      const { parts, headerLength } = member.request.encode(results);
-      const outputUs = (this.nowMs() - encodeStart) * 1_000;
-      const inferUs = inferMs * 1_000;
-      const head = encodeResultHead({
-        headerLength,
-        rows: member.rows,
-        batchRows: isFirst ? rows : 0,
-        items: member.items,
-        computeUs: member.inputUs + (inferUs * member.rows) / rows + outputUs,
-        queueUs: Math.max(0, (start - member.arrivedMs) * 1_000 - member.inputUs),
-        inputUs: member.inputUs,
-        inferUs,
-        outputUs,
-      });
-      this.sink.send(member.id, fromRunner.result, head, ...parts);
-    } catch (error) {
-      this.fail(member.id, failureOf(error));
-    }
-  }
-
-  private fail(id: number, failure: FailureMessage): void {
-    this.sink.send(id, fromRunner.failure, encodeMessage(failure));
-  }
 }
 
-/** What one of the pieces cost, where a large request was cut. */
-const pieceOf = ({ rows, ms }: Cost, most: number): Cost =>
-  rows > most ? { rows: most, ms: (ms * most) / rows } : { rows, ms };
-
-const rowsIn = (members: readonly Candidate[]): number => members.reduce((sum, { rows }) => sum + rows, 0);
+const rowsIn = (members: readonly Waiting[]): number => members.reduce((sum, { rows }) => sum + rows, 0);

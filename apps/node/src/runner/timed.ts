@@ -1,7 +1,7 @@
 /** What one execution takes of the thread, without what the event loop does for others meanwhile. */
 
 export interface Timed<T> {
-  readonly results: T;
+  readonly result: T;
   /** When the model began. */
   readonly startMs: number;
   /** Preparing, which is done at once, and running. */
@@ -23,7 +23,7 @@ export async function timed<T>(
   setImmediate(() => (begunMs = nowMs()));
   const running = run();
   const preparedMs = nowMs();
-  const results = await running;
+  const result = await running;
   const startMs = Math.max(begunMs ?? preparedMs, freeMs());
-  return { results, startMs, ms: preparedMs - preparingMs + nowMs() - startMs };
+  return { result, startMs, ms: preparedMs - preparingMs + nowMs() - startMs };
 }

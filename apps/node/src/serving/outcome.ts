@@ -6,7 +6,10 @@ import type { Protocol } from '#inference/codec';
 export interface Timing {
   /** Batch rows of the request; 1 when the model does not batch. */
   readonly rows: number;
-  /** Rows of the execution that served it, in the answer of its first member only; 0 in the others. */
+  /**
+   * Rows of the execution that served it, in the answer of its first member only; 0 in the others. Fewer than `rows`: the
+   * request was cut, and each of its executions but perhaps the last had so many.
+   */
   readonly batchRows: number;
   /** Batch items of the request, whether or not the model's requests are joined. */
   readonly items: number;

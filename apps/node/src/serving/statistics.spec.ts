@@ -66,6 +66,20 @@ describe('VersionStatistics', () => {
     });
   });
 
+  it('counts each piece of a request that was cut', () => {
+    const statistics = new VersionStatistics();
+    statistics.add(result(10, 4), 400, 1_000);
+    expect(plain(statistics.toJson())).toMatchObject({
+      inference_count: 10,
+      execution_count: 3,
+      inference_stats: { success: duration(1, 400_000), compute_infer: duration(1, 300_000) },
+      batch_stats: [
+        { batch_size: 2, compute_input: duration(1, 4_000), compute_infer: duration(1, 60_000) },
+        { batch_size: 4, compute_input: duration(2, 16_000), compute_infer: duration(2, 240_000) },
+      ],
+    });
+  });
+
   it('lists batch sizes in ascending order', () => {
     const statistics = new VersionStatistics();
     for (const rows of [4, 1, 2, 1]) statistics.add(result(rows, rows), 1, 1);

@@ -58,7 +58,7 @@ export class VersionStatistics {
     this.computeInput.add(timing.inputUs);
     this.computeInfer.add(timing.inferUs);
     this.computeOutput.add(timing.outputUs);
-    if (timing.batchRows > 0) this.addExecution(timing);
+    if (timing.batchRows > 0) this.addExecutions(timing);
   }
 
   /** One that no runner answered: it was turned away before, or its caller went away. */
@@ -66,15 +66,21 @@ export class VersionStatistics {
     this.fail.add(us);
   }
 
-  /** An execution is told by its first request alone, whose decoding and encoding stand for those of the others. */
-  private addExecution({ rows, batchRows, inputUs, inferUs, outputUs }: Timing): void {
-    this.executions += 1;
-    let batch = this.batches.get(batchRows);
-    if (!batch) this.batches.set(batchRows, (batch = batchRow()));
-    const share = batchRows / Math.max(1, rows);
-    batch.compute_input.add(inputUs * share);
-    batch.compute_infer.add(inferUs);
-    batch.compute_output.add(outputUs * share);
+  /**
+   * An execution is told by its first request alone, whose decoding and encoding stand for those of the others. A request of more
+   * rows than the execution had was cut: there were several, the last perhaps of fewer rows.
+   */
+  private addExecutions({ rows, batchRows, inputUs, inferUs, outputUs }: Timing): void {
+    const all = Math.max(rows, batchRows);
+    for (let left = all; left > 0; left -= batchRows) {
+      const size = Math.min(left, batchRows);
+      this.executions += 1;
+      let batch = this.batches.get(size);
+      if (!batch) this.batches.set(size, (batch = batchRow()));
+      batch.compute_input.add((inputUs * size) / rows);
+      batch.compute_infer.add((inferUs * size) / all);
+      batch.compute_output.add((outputUs * size) / rows);
+    }
   }
 
   toJson(): object {

@@ -1,4 +1,7 @@
-/** What executions of different sizes cost, measured at warm-up and kept up by traffic. It knows no clock and runs nothing. */
+/**
+ * What executions of different sizes cost, measured at warm-up and kept up by traffic, and the size up to which it pays to
+ * batch. It knows no clock and runs nothing.
+ */
 
 /** Sizes that are measured. */
 export const batchSizes = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64] as const;
@@ -10,15 +13,21 @@ export interface Cost {
 
 interface Entry {
   readonly rows: number;
+  /** What the warm-up measured, perhaps of another shape. */
+  readonly guessMs: number;
   ms: number;
-  /** Executions of this size; 0: only what the warm-up measured, perhaps of another shape. */
-  seen: number;
+  /** Its first executions since it was last put to the test. */
+  trial: number[];
+  /** What the last execution took, if it was oddly long. */
+  oddMs: number | undefined;
 }
 
 /** Weight of the newest execution. */
 const smoothing = 0.2;
-/** So many first executions count by the best of them: the very first of a size also allocates. */
-const settling = 3;
+/** A size is tried so often in a row, and the middle one counts: the very first also allocates. */
+const trialRuns = 3;
+/** Longer than usual by this factor is odd, and counts only (and as no more than double) when the next one is odd too. */
+const oddity = 1.5;
 /** A larger size must be cheaper per row by this factor to be worth its latency. */
 const gain = 0.97;
 /** After so many executions the neighbours of the chosen size are tried again, as machines and inputs change. */
@@ -27,6 +36,8 @@ const probeEvery = 256;
 const probeSoonest = 16;
 /** Such a change of the chosen size's cost is a drift. */
 const drift = 0.25;
+/** So many sizes above the largest that an execution had may be chosen on the warm-up's word, when it measured another shape. */
+const reach = 2;
 
 export class CostTable {
   /** Ascending by rows. */
@@ -37,9 +48,15 @@ export class CostTable {
   private sinceProbes = 0;
   /** What was chosen, and what it cost, when its neighbours were last tried. */
   private settled: Cost | undefined;
+  /** Position of the largest size that may be chosen. */
+  private highest: number;
 
-  constructor(costs: readonly Cost[] = []) {
-    this.entries = costs.map(({ rows, ms }) => ({ rows, ms, seen: 0 })).sort((a, b) => a.rows - b.rows);
+  /** @param isHint the costs are of another shape: larger sizes are tried step by step, as a wrong one may take seconds */
+  constructor(costs: readonly Cost[] = [], isHint = false) {
+    this.entries = costs
+      .map(({ rows, ms }) => ({ rows, guessMs: ms, ms, trial: [], oddMs: undefined }))
+      .sort((a, b) => a.rows - b.rows);
+    this.highest = isHint ? reach - 1 : Infinity;
     this.best = this.cheapest();
   }
 
@@ -48,11 +65,15 @@ export class CostTable {
     return this.probes[0] ?? this.chosen;
   }
 
-  /** Takes an execution in. The first of a size replaces what the warm-up guessed; a size that is never measured says nothing. */
+  /** Takes an execution in; one of a size that is never measured tells nothing. */
   add(cost: Cost): void {
-    this.learn(cost);
+    const isAsked = cost.rows === this.limit();
+    const position = this.learn(cost);
+    this.highest = Math.max(this.highest, position + reach);
     this.best = this.cheapest();
     this.probes.shift();
+    if (isAsked && this.entries[position]?.trial.length === 1 && this.probes[0] !== cost.rows)
+      this.probes.unshift(...trials(cost.rows).slice(1));
     this.sinceProbes += 1;
     if (this.isProbeDue()) this.planProbes();
   }
@@ -79,22 +100,38 @@ export class CostTable {
     return this.entries[this.best]?.rows ?? 1;
   }
 
-  private learn({ rows, ms }: Cost): void {
-    const entry = this.entries.find((one) => one.rows === rows);
-    if (!entry) this.begin({ rows, ms });
+  /** Gives the position of the size; -1 when it is never measured. */
+  private learn({ rows, ms }: Cost): number {
+    let position = this.entries.findIndex((one) => one.rows === rows);
+    if (position === -1) position = this.begin({ rows, ms });
+    const entry = this.entries[position];
+    if (!entry) return -1;
+    if (entry.trial.length === trialRuns) follow(entry, ms);
     else {
-      if (entry.seen === 0) entry.ms = ms;
-      else if (entry.seen < settling) entry.ms = Math.min(entry.ms, ms);
-      else entry.ms += smoothing * (ms - entry.ms);
-      entry.seen += 1;
+      entry.trial.push(ms);
+      entry.ms = middle(entry.trial);
+      this.rescaleAround(position, entry.ms / entry.guessMs);
     }
+    return position;
   }
 
   /** The warm-up has stopped below this size. */
-  private begin({ rows, ms }: Cost): void {
-    if (!batchSizes.some((size) => size === rows)) return;
+  private begin({ rows, ms }: Cost): number {
+    if (!batchSizes.some((size) => size === rows)) return -1;
     const above = this.entries.findIndex((one) => one.rows > rows);
-    this.entries.splice(above === -1 ? this.entries.length : above, 0, { rows, ms, seen: 1 });
+    const position = above === -1 ? this.entries.length : above;
+    this.entries.splice(position, 0, { rows, guessMs: ms, ms, trial: [], oddMs: undefined });
+    return position;
+  }
+
+  /** Sizes that no execution has had keep the warm-up's proportions to the nearest one that has. */
+  private rescaleAround(position: number, ratio: number): void {
+    for (const step of [-1, 1])
+      for (let at = position + step; ; at += step) {
+        const entry = this.entries[at];
+        if (entry?.trial.length !== 0) break;
+        entry.ms = entry.guessMs * ratio;
+      }
   }
 
   private isProbeDue(): boolean {
@@ -105,12 +142,15 @@ export class CostTable {
   }
 
   private planProbes(): void {
-    const { chosen, best } = this;
-    const below = this.entries[best - 1]?.rows;
-    const above = this.entries[best + 1]?.rows ?? batchSizes.find((size) => size > chosen);
-    this.probes = [below, above].filter((rows) => rows !== undefined);
+    const { chosen, best, entries } = this;
+    const neighbours = [entries[best - 1], entries[best + 1]];
+    // What they cost long ago counts no more.
+    for (const entry of neighbours) if (entry) entry.trial = [];
+    const [below, above] = neighbours.map((entry) => entry?.rows);
+    const next = above ?? batchSizes.find((size) => size > chosen);
+    this.probes = [below, next].flatMap((rows) => (rows === undefined ? [] : trials(rows)));
     this.sinceProbes = 0;
-    const now = this.entries[best];
+    const now = entries[best];
     this.settled = now && { rows: now.rows, ms: now.ms };
   }
 
@@ -119,10 +159,24 @@ export class CostTable {
     let best = 0;
     let bestPerRow = Infinity;
     for (const [position, { rows, ms }] of this.entries.entries())
-      if (ms / rows < bestPerRow * gain) {
+      if (position <= this.highest && ms / rows < bestPerRow * gain) {
         best = position;
         bestPerRow = ms / rows;
       }
     return best;
   }
 }
+
+/** Moves what an entry usually costs towards its newest execution. */
+function follow(entry: Entry, ms: number): void {
+  const isOdd = ms > oddity * entry.ms;
+  const counted = isOdd ? Math.min(ms, entry.oddMs ?? entry.ms, 2 * entry.ms) : ms;
+  entry.ms += smoothing * (counted - entry.ms);
+  entry.oddMs = isOdd ? ms : undefined;
+}
+
+/** The lower one of two. */
+const middle = (times: readonly number[]): number =>
+  [...times].sort((a, b) => a - b)[(times.length - 1) >> 1] ?? 0;
+
+const trials = (rows: number): number[] => Array<number>(trialRuns).fill(rows);

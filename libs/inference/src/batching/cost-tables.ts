@@ -8,8 +8,14 @@ const maxKinds = 64;
 export class CostTables {
   private readonly tables = new Map<string, CostTable>();
 
-  /** @param warmup what every kind starts from, until its own executions say better */
-  constructor(private readonly warmup: readonly Cost[]) {}
+  /**
+   * @param warmup what every kind starts from, until its own executions say better
+   * @param isHint the warm-up had to guess the shape of a row
+   */
+  constructor(
+    private readonly warmup: readonly Cost[],
+    private readonly isHint = false,
+  ) {}
 
   /** The table of a kind; the kind that first came longest ago is forgotten when there are too many. */
   of(kind: string): CostTable {
@@ -17,7 +23,7 @@ export class CostTables {
     if (known) return known;
     const [oldest] = this.tables.keys();
     if (this.tables.size >= maxKinds && oldest !== undefined) this.tables.delete(oldest);
-    const made = new CostTable(this.warmup);
+    const made = new CostTable(this.warmup, this.isHint);
     this.tables.set(kind, made);
     return made;
   }
