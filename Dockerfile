@@ -33,7 +33,7 @@ CMD ["node", "dist/apps/registry/src/main.js"]
 
 FROM runtime AS gateway
 EXPOSE 8080 8082
-CMD ["node", "--max-semi-space-size=64", "dist/apps/gateway/src/main.js"]
+CMD ["node", "--max-semi-space-size=64", "--expose-gc", "dist/apps/gateway/src/main.js"]
 
 FROM runtime AS node
 EXPOSE 8090

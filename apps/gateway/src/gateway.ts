@@ -14,6 +14,7 @@ import type { GatewayFiles } from './control/files.js';
 import { IdentityReports } from './control/identity-reports.js';
 import { LeaseLink } from './control/lease-link.js';
 import { startLink } from './control/link.js';
+import { SnapshotIntake } from './control/snapshot-intake.js';
 import { probeEjected } from './control/probe-ejected.js';
 import { UsageSender } from './control/usage-sender.js';
 import { Core } from './data-plane/core.js';
@@ -96,18 +97,18 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
   const usage = await startUsage(core, registry, files, settings, logger);
   const reports = new IdentityReports(core, registry, logger, settings.SLUICE_GATEWAY_USAGE_EVERY_MS);
   const leases = startLeases(core, registry, settings, logger);
-  const saved = await files.snapshot.read();
-  if (saved) core.apply(saved);
+  const intake = new SnapshotIntake(core, files.snapshot, logger);
+  const isRestored = await intake.restore();
   const server = await listen(core, listenSettings(settings, tls));
   const admin = await startAdmin(core, settings);
-  const link = startLink(core, settings, files, logger);
+  const link = startLink(core, intake, settings, files, logger);
   const probes = probeEjected(core, logger);
   const checks = new ExternalChecks(core, logger);
   return {
     url: server.url,
     adminUrl: admin.url,
     core,
-    ready: saved ? Promise.resolve() : link.firstSnapshot,
+    ready: isRestored ? Promise.resolve() : link.firstSnapshot,
     async close() {
       core.draining = true;
       // Whoever sends callers here sees that it is not ready, and answers ask for no more on their connections.

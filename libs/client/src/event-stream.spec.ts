@@ -1,18 +1,20 @@
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { readEvents } from './event-stream.js';
+import { readEvents, textOf } from './event-stream.js';
 
 const stream =
-  ': hello\n\nevent: snapshot\nid: 7\ndata: {"a":"é"}\n\n: ping\r\n\r\ndata: one\ndata: two\n\nid: 8\n\nevent: cut\ndata: off';
+  ': hello\n\nevent: snapshot\nid: 7\ndata: {"a":"é"}\n\n: ping\r\n\r\ndata: one\r\ndata:two\nodd: x\n\nid: 8\n\nevent: cut\ndata: off';
+
+async function* chunksOf(pieces: readonly Uint8Array[]) {
+  for (const piece of pieces) yield await Promise.resolve(piece);
+}
 
 async function parse(bytes: Uint8Array, cuts: readonly number[]): Promise<unknown[]> {
   const edges = [0, ...cuts.map((cut) => cut % bytes.length).sort((a, b) => a - b), bytes.length];
-  async function* chunks() {
-    for (let i = 1; i < edges.length; i++)
-      yield await Promise.resolve(bytes.subarray(edges[i - 1], edges[i]));
-  }
+  const chunks = edges.slice(1).map((edge, i) => bytes.subarray(edges[i], edge));
   const events: unknown[] = [];
-  for await (const event of readEvents(chunks())) events.push(event);
+  for await (const event of readEvents(chunksOf(chunks)))
+    events.push(event && { ...event, data: textOf(event.data) });
   return events;
 }
 
@@ -29,4 +31,14 @@ it('gives the same events wherever the bytes are cut', async () => {
       ]);
     }),
   );
+});
+
+it('leaves a long line in the pieces in which it came', async () => {
+  const chunks = ['da', 'ta: ', '0123456789', 'abcdefghij', '\n\n'].map((text) =>
+    new TextEncoder().encode(text),
+  );
+  const data: string[][] = [];
+  for await (const event of readEvents(chunksOf(chunks)))
+    data.push((event?.data ?? []).map((piece) => textOf([piece])));
+  expect(data).toEqual([['0123456789', 'abcdefghij']]);
 });

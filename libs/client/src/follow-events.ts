@@ -7,10 +7,19 @@ import { ChangeEvent, changeEventName, resetEventName } from '#contracts/events'
 import { routes } from '#contracts/routes';
 import { SluiceClientError, errorFrom, send } from './client.js';
 import type { ClientOptions } from './client.js';
-import { readEvents } from './event-stream.js';
+import { readEvents, textOf } from './event-stream.js';
+import type { ServerEvent } from './event-stream.js';
 
-/** `reset`: changes were missed that are no longer kept. Read again what you show; what follows is complete. */
-export type Followed = { readonly kind: 'change'; readonly change: ChangeEvent } | { readonly kind: 'reset' };
+/**
+ * `reset`: changes were missed that are no longer kept. Read again what you show; what follows is complete.
+ * `unreadable`: an event that is no change as this version knows it; it is passed over. `interrupted`: nothing comes, until
+ * the stream is there again in about `retryInMs`; what happens meanwhile comes then. Both are for a log.
+ */
+export type Followed =
+  | { readonly kind: 'change'; readonly change: ChangeEvent }
+  | { readonly kind: 'reset' }
+  | { readonly kind: 'unreadable'; readonly id: string | undefined; readonly error: unknown }
+  | { readonly kind: 'interrupted'; readonly error: unknown; readonly retryInMs: number };
 
 /** Which changes; `after` is the number of the last one that is known, without it only what comes from now on is told. */
 export interface EventChoice {
@@ -31,19 +40,33 @@ export async function* followEvents(
 ): AsyncGenerator<Followed> {
   let place: string | undefined;
   for (let failures = 0; !signal.aborted; failures += 1) {
+    let error: unknown = new Error('the registry ended the stream');
     try {
-      for await (const { event, id, data } of readStream(options, choice, place, signal)) {
+      for await (const event of readStream(options, choice, place, signal)) {
         failures = 0;
-        place = id ?? place;
-        if (event === changeEventName) yield { kind: 'change', change: ChangeEvent.parse(JSON.parse(data)) };
-        else if (event === resetEventName) yield { kind: 'reset' };
+        place = event.id ?? place;
+        const followed = read(event);
+        if (followed) yield followed;
       }
-    } catch (error) {
-      if (signal.aborted) return;
-      if (error instanceof SluiceClientError && error.status >= 400 && error.status < 500) throw error;
+    } catch (thrown) {
+      if (thrown instanceof SluiceClientError && thrown.status >= 400 && thrown.status < 500) throw thrown;
+      error = thrown;
     }
-    const waitMs = Math.min(5_000, 100 * 2 ** Math.min(failures, 10)) * (0.5 + random() / 2);
-    await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    const retryInMs = Math.min(5_000, 100 * 2 ** Math.min(failures, 10)) * (0.5 + random() / 2);
+    yield { kind: 'interrupted', error, retryInMs };
+    await sleep(retryInMs, undefined, { signal }).catch(() => undefined);
+  }
+}
+
+/** Undefined for what only moves the place, and for names of later versions. */
+function read({ event, id, data }: ServerEvent): Followed | undefined {
+  if (event === resetEventName) return { kind: 'reset' };
+  if (event !== changeEventName) return undefined;
+  try {
+    return { kind: 'change', change: ChangeEvent.parse(JSON.parse(textOf(data))) };
+  } catch (error) {
+    return { kind: 'unreadable', id, error };
   }
 }
 

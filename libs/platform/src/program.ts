@@ -20,9 +20,10 @@ export const programVersion: string = z
 
 /**
  * How V8 is started for a gateway. What one request allocates lives as long as its node takes to answer: a young generation of V8's
- * default size is collected so often that much of it is copied each time (`npm run bench:gateway` measures with these flags).
+ * default size is collected so often that much of it is copied each time (`npm run bench:gateway` measures with these flags). While a large
+ * snapshot is taken in, it is collected in small steps, which needs `--expose-gc`.
  */
-export const gatewayNodeFlags: readonly string[] = ['--max-semi-space-size=64'];
+export const gatewayNodeFlags: readonly string[] = ['--max-semi-space-size=64', '--expose-gc'];
 
 /**
  * How V8 is started for an inference node. The young generation as for a gateway; and bodies lie outside of V8's heap, whose

@@ -51,7 +51,7 @@ const elsewhereNow = ({ elsewhere, hintedMs }: Load, nowMs: number): number =>
 
 /** What the next request is expected to cost there; smaller is better. */
 export function cost(load: Load, nowMs: number): number {
-  if (load.ewmaMs === 0 && load.outstanding > 0) return unmeasuredPenalty + load.outstanding;
+  if (load.ewmaMs === 0) return load.outstanding > 0 ? unmeasuredPenalty + load.outstanding : 0;
   return decayed(load, nowMs) * (load.outstanding + elsewhereNow(load, nowMs) + 1);
 }
 

@@ -1,6 +1,6 @@
 /**
  * `npm run bench:gateway`: writes its section of docs/benchmarks.md. With `--quick` it only prints, after less time; with
- * `--soak` it runs nothing but millions of requests, and writes their section.
+ * `--soak` it runs nothing but millions of requests, and writes their section; with `--scale` nothing but the large snapshot, and prints.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,6 +18,10 @@ const isSoak = process.argv.includes('--soak');
 const times = quick
   ? { rounds: 1, closedMs: 1_000, openMs: 1_000 }
   : { rounds: 3, closedMs: 2_000, openMs: 2_500 };
+if (process.argv.includes('--scale')) {
+  process.stdout.write(`${await scalePart()}\n`);
+  process.exit();
+}
 const soakRequests = quick ? 100_000 : 5_000_000;
 
 const parts = [`Machine: ${machine()}; ${new Date().toISOString().slice(0, 10)}.`];

@@ -2,21 +2,27 @@
  * A gateway's process with a large snapshot: 10,000 endpoints with 20 replicas each. Sends its parent what routing one request, taking
  * in a snapshot and holding it cost.
  */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
+import { readEvents } from '#client/event-stream';
+import { snapshotEvent } from '#contracts/snapshot';
 import { createLogger } from '#platform/logger';
-import { runInSlices } from '#platform/time-slices';
 import { resolve } from '#routing/resolve';
 import { v7 as uuidv7 } from 'uuid';
 import { Core } from '../../../apps/gateway/src/data-plane/core.js';
 import { pick } from '../../../apps/gateway/src/data-plane/pick.js';
 import { seededRandom } from '../poisson.js';
-import { SnapshotReader } from '../../../apps/gateway/src/control/snapshot-reader.js';
+import { CheckedFile } from '../../../apps/gateway/src/control/checked-file.js';
+import { SnapshotIntake } from '../../../apps/gateway/src/control/snapshot-intake.js';
 import { endpointCount, replicasEach } from './scale.js';
 import type { ScaleResult, Taking } from './scale.js';
 
 const nodeCount = 200;
 const lookups = 500_000;
+/** What one read of a socket brings. */
+const chunkBytes = 65_536;
 
 /** @param changedShare of the models, whose timeout differs with the revision */
 function largeSnapshot(
@@ -102,8 +108,17 @@ function waitedMs(): number {
 /** Wall time without that in which the machine had no core for this thread, which says nothing of the swap. */
 const runnableMs = (): number => performance.now() - waitedMs();
 
+/** The stream of a registry with one snapshot in it, a socket's fill in each turn of the event loop. */
+async function* streamOf(json: string): AsyncGenerator<Uint8Array> {
+  const bytes = Buffer.from(`event: ${snapshotEvent}\nid: 1\ndata: ${json}\n\n`);
+  for (let at = 0; at < bytes.length; at += chunkBytes) {
+    yield bytes.subarray(at, at + chunkBytes);
+    await turn();
+  }
+}
+
 /** Takes in one snapshot as the gateway does, and watches how long nobody else gets a turn. */
-async function take(core: Core, reader: SnapshotReader, text: string): Promise<Taking> {
+async function take(intake: SnapshotIntake, json: string): Promise<Taking> {
   let longestMs = 0;
   let lastMs = runnableMs();
   let isOver = false;
@@ -113,20 +128,28 @@ async function take(core: Core, reader: SnapshotReader, text: string): Promise<T
     lastMs = nowMs;
     if (!isOver) setImmediate(watch);
   };
+  const stream = streamOf(json);
+  const head = await stream.next();
   // What the benchmark itself has left lying about is none of the swap's.
   globalThis.gc?.();
   setImmediate(watch);
   await turn();
   longestMs = 0;
   const startMs = performance.now();
-  await runInSlices(core.applying(await runInSlices(reader.read(text))));
+  for await (const event of readEvents(chained(head.value, stream))) if (event) await intake.take(event.data);
   const tookMs = performance.now() - startMs;
+  await intake.idle();
   await turn();
   isOver = true;
   return { tookMs, longestMs };
 }
 
-async function run(): Promise<ScaleResult> {
+async function* chained(first: Uint8Array | undefined, rest: AsyncIterable<Uint8Array>) {
+  if (first) yield first;
+  yield* rest;
+}
+
+async function run(folder: string): Promise<ScaleResult> {
   const core = new Core(
     {
       registryUrl: 'http://127.0.0.1:1',
@@ -152,11 +175,12 @@ async function run(): Promise<ScaleResult> {
     node_id: uuidv7(),
     address: `http://10.0.${index >> 8}.${index & 255}:8090`,
   }));
-  const reader = new SnapshotReader();
+  const logger = createLogger('bench', 'silent');
+  const intake = new SnapshotIntake(core, new CheckedFile(join(folder, 'snapshot.json'), logger), logger);
   const heapBefore = heapUsed();
   const texts = [0, 0.01, 1].map((share, index) => JSON.stringify(largeSnapshot(index + 1, share, nodes)));
   const takings: Taking[] = [];
-  for (const text of texts) takings.push(await take(core, reader, text));
+  for (const text of texts) takings.push(await take(intake, text));
   texts.splice(0);
   const resolveAndPickUs = routingUs(core);
   const [first = none, few = none, all = none] = takings;
@@ -181,5 +205,7 @@ function heapUsed(): number {
   return process.memoryUsage().heapUsed;
 }
 
-process.send?.(await run());
+const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-scale-'));
+process.send?.(await run(folder));
+rmSync(folder, { recursive: true });
 process.disconnect();

@@ -40,7 +40,7 @@ const takingRow = (what: string, { tookMs, longestMs }: Taking): string[] => [
 /** Markdown of this part. */
 export async function scalePart(): Promise<string> {
   const file = join(dirname(fileURLToPath(import.meta.url)), 'scale-process.js');
-  const child = fork(file, { execArgv: [...gatewayNodeFlags, '--expose-gc'], stdio: 'inherit' });
+  const child = fork(file, { execArgv: [...gatewayNodeFlags], stdio: 'inherit' });
   const [result] = (await once(child, 'message')) as [ScaleResult];
   return [
     `### A snapshot of ${endpointCount} endpoints with ${replicasEach} replicas each`,

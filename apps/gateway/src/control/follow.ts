@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { send } from '#client/client';
 import { readEvents } from '#client/event-stream';
+import type { TextBytes } from '#client/event-stream';
 import { routes } from '#contracts/routes';
 import { snapshotEvent } from '#contracts/snapshot';
 import type { Logger } from '#platform/logger';
@@ -14,7 +15,7 @@ export interface FollowOptions {
   readonly registryUrl: string;
   readonly credential: () => string;
   /** A snapshot came, as JSON; it is in force when this resolves. */
-  readonly apply: (text: string) => Promise<void>;
+  readonly apply: (text: TextBytes) => Promise<void>;
   /** The registry was heard: what is applied is still what it says. */
   readonly heard: () => void;
   readonly logger: Logger;

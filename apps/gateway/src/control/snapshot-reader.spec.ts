@@ -21,7 +21,7 @@ const snapshotOf = (names: readonly string[], timeoutMs = 1_000, revision = 1): 
     quotas: [],
   });
 
-const read = (reader: SnapshotReader, text: string): Snapshot => runAtOnce(reader.read(text));
+const read = (reader: SnapshotReader, text: string): Snapshot => runAtOnce(reader.read([Buffer.from(text)]));
 
 it('reads what JSON.parse and the schema read, with blanks and without', () => {
   for (const names of [[], ['iris'], ['iris', 'org/wine']])
@@ -70,16 +70,28 @@ it('lets others have their turn while a large one is read', async () => {
   const text = JSON.stringify(snapshotOf(names));
   let turns = 0;
   const timer = setInterval(() => (turns += 1), 0);
-  const snapshot = await runInSlices(new SnapshotReader().read(text));
+  const snapshot = await runInSlices(new SnapshotReader().read([Buffer.from(text)]));
   clearInterval(timer);
   expect(snapshot.models).toHaveLength(names.length);
   expect(turns).toBeGreaterThan(2);
 });
 
-it('a cursor cuts any value as JSON.parse would', () => {
+const cut = (text: string, lengths: readonly number[]): string[] => {
+  const pieces: string[] = [];
+  let rest = text;
+  for (const length of lengths) {
+    pieces.push(rest.slice(0, length));
+    rest = rest.slice(length);
+  }
+  return [...pieces, rest];
+};
+
+it('a cursor cuts any value as JSON.parse would, in whatever pieces the text comes', () => {
+  const lengths = fc.array(fc.nat(10), { maxLength: 200 });
+  const values = fc.array(fc.jsonValue(), { minLength: 1 });
   fc.assert(
-    fc.property(fc.array(fc.jsonValue(), { minLength: 1 }), fc.constantFrom(0, 1), (values, indent) => {
-      const cursor = new JsonCursor(JSON.stringify(values, null, indent));
+    fc.property(values, fc.constantFrom(0, 1), lengths, (values, indent, lengths) => {
+      const cursor = new JsonCursor(cut(JSON.stringify(values, null, indent), lengths));
       cursor.expect('[');
       for (const [index, value] of values.entries()) {
         if (index > 0) cursor.expect(',');

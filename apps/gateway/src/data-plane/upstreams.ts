@@ -88,13 +88,19 @@ interface Connections {
 
 /** What the versions of one model are reached through. */
 interface ModelUpstreams {
-  /** By version and site. */
-  readonly replicas: Map<string, Replica>;
+  /** By version, then by node. */
+  readonly replicas: Map<number, Map<string, Replica>>;
   readonly gates: Map<number, Gate>;
   readonly connections: Map<string, Connections>;
 }
 
 const noUpstreams = (): ModelUpstreams => ({ replicas: new Map(), gates: new Map(), connections: new Map() });
+
+function ofKey<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+  let value = map.get(key);
+  if (value === undefined) map.set(key, (value = make()));
+  return value;
+}
 
 /** The upstreams of the next table while it is made. Before {@link commit}, nothing has changed but the width of gates. */
 export interface Rebuilding {
@@ -117,20 +123,16 @@ export class Upstreams {
   rebuild(nowMs: number): Rebuilding {
     const models = new Map<string, ModelUpstreams>();
     const connections = new Map<string, Connections>();
-    const of = (model: string): ModelUpstreams => {
-      let upstreams = models.get(model);
-      if (!upstreams) models.set(model, (upstreams = noUpstreams()));
-      return upstreams;
-    };
+    const of = (model: string): ModelUpstreams => ofKey(models, model, noUpstreams);
     return {
       replica: (model, version, site) => {
         const own = of(model);
-        const key = `${version} ${site.nodeId} ${site.address} ${site.path}`;
         const connected = this.connect(site, connections, own.connections);
-        const last = this.models.get(model)?.replicas.get(key);
+        const before = this.models.get(model)?.replicas.get(version)?.get(site.nodeId);
+        const last = before?.address === site.address && before.path === site.path ? before : undefined;
         const replica =
           last && isSame(last, site, connected) ? last : newReplica(site, connected, last, nowMs);
-        own.replicas.set(key, replica);
+        ofKey(own.replicas, version, () => new Map<string, Replica>()).set(site.nodeId, replica);
         return replica;
       },
       gate: (model, version, count) => {
@@ -155,7 +157,8 @@ export class Upstreams {
 
   /** All that the table of the moment lists. */
   *all(): Generator<Replica> {
-    for (const { replicas } of this.models.values()) yield* replicas.values();
+    for (const { replicas } of this.models.values())
+      for (const ofVersion of replicas.values()) yield* ofVersion.values();
   }
 
   /** Requests that wait for room at a node. */
