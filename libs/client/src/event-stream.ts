@@ -49,11 +49,13 @@ function withoutCr(line: TextBytes): TextBytes {
 const fields = ['event', 'id', 'data'] as const;
 type Field = (typeof fields)[number];
 
+/** As much of a line as the name of a field takes. */
+const headOf = (line: TextBytes): string =>
+  Array.from({ length: 6 }, (_, index) => String.fromCharCode(byteAt(line, index) ?? 0)).join('');
+
 /** Name and value of a line; undefined for a field that means nothing here. */
 function fieldOf(line: TextBytes): { readonly name: Field; readonly value: TextBytes } | undefined {
-  const isNamed = (name: string): boolean =>
-    [...`${name}:`].every((char, index) => byteAt(line, index) === char.charCodeAt(0));
-  const name = fields.find(isNamed);
+  const name = fields.find((field) => headOf(line).startsWith(`${field}:`));
   if (name === undefined) return undefined;
   const length = name.length + 1;
   return { name, value: after(line, byteAt(line, length) === blank ? length + 1 : length) };

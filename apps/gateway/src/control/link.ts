@@ -1,4 +1,5 @@
 /** The link to the registry: credential and snapshots, from start to close. */
+import type { TextBytes } from '#client/event-stream';
 import type { Logger } from '#platform/logger';
 import type { GatewaySettings } from '../config.js';
 import type { Core } from '../data-plane/core.js';
@@ -44,21 +45,14 @@ export function startLink(
     },
     stop.signal,
   );
-  const following = credential.fired.then(() =>
-    follow(
-      {
-        registryUrl,
-        credential: () => core.credential,
-        async apply(text) {
-          await intake.take(text);
-          firstSnapshot.fire();
-        },
-        heard: () => (core.freshAtMs = Date.now()),
-        logger,
-      },
-      stop.signal,
-    ),
-  );
+  const followed = {
+    registryUrl,
+    credential: () => core.credential,
+    apply: (text: TextBytes) => intake.take(text).then(firstSnapshot.fire),
+    heard: () => (core.freshAtMs = Date.now()),
+    logger,
+  };
+  const following = credential.fired.then(() => follow(followed, stop.signal));
   return {
     firstSnapshot: firstSnapshot.fired,
     async close() {
