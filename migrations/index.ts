@@ -26,6 +26,8 @@ import { UsageRows1795637000001 } from './1795637000001-usage-rows.js';
 import { UsageExport1795638000000 } from './1795638000000-usage-export.js';
 import { SignInProviders1795638197791 } from './1795638197791-sign-in-providers.js';
 import { Integrity1795650000000 } from './1795650000000-integrity.js';
+import { Creations1795660000000 } from './1795660000000-creations.js';
+import { StagesAreAliases1795661000000 } from './1795661000000-stages-are-aliases.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -54,4 +56,6 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   UsageExport1795638000000,
   SignInProviders1795638197791,
   Integrity1795650000000,
+  Creations1795660000000,
+  StagesAreAliases1795661000000,
 ];

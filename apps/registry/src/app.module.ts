@@ -8,6 +8,7 @@ import { ArtifactsModule } from './artifacts/artifacts.module.js';
 import { AuditModule } from './audit/audit.module.js';
 import { AuthModule } from './auth/auth.module.js';
 import { CardsModule } from './cards/cards.module.js';
+import { CreationsModule } from './creations/creations.module.js';
 import { ClientsModule } from './clients/clients.module.js';
 import { LOGGER } from './config.js';
 import { EndpointsModule } from './endpoints/endpoints.module.js';
@@ -42,6 +43,7 @@ import { WebhooksModule } from './webhooks/webhooks.module.js';
 
 /** One line per feature. */
 const features = [
+  CreationsModule,
   AuthModule,
   HealthModule,
   TeamsModule,

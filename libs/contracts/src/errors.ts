@@ -71,6 +71,7 @@ export const errorTable = {
   PAYLOAD_TOO_LARGE: row(413, 'The body is too large'),
   UNSUPPORTED_MEDIA_TYPE: row(415, 'The content type is not supported'),
   RANGE_NOT_SATISFIABLE: row(416, 'The range lies outside the artifact'),
+  IDEMPOTENCY_KEY_REUSED: row(422, 'The Idempotency-Key belongs to another request'),
   PRECONDITION_REQUIRED: row(428, 'An If-Match header is needed'),
   TOO_MANY_ATTEMPTS: row(429, 'Too many attempts to sign in', true),
   QUOTA_EXCEEDED: row(429, 'A quota is used up', true),

@@ -30,6 +30,8 @@ export interface RouteSpec {
   readonly responseMedia?: Media;
   /** Needs an If-Match header, answers an ETag. */
   readonly concurrency?: 'etag';
+  /** Takes an Idempotency-Key header: a request that is sent again with its key creates nothing more. */
+  readonly idempotencyKey?: true;
   /** Codes beside those that every route can answer. */
   readonly errors?: readonly ErrorCode[];
 }

@@ -3,6 +3,7 @@ import { DataSource } from 'typeorm';
 import type { DataSourceOptions } from 'typeorm';
 import { ApiTokenEntity } from './entities/api-token.entity.js';
 import { AuditEntryEntity, ClientEntity, SigningKeyEntity } from './entities/client.entity.js';
+import { CreationEntity } from './entities/creation.entity.js';
 import { EndpointEntity, TrafficRevisionEntity, TrafficTargetEntity } from './entities/endpoint.entity.js';
 import { IssuerEntity } from './entities/issuer.entity.js';
 import { ExternalNodeEntity, ExternalReplicaEntity } from './entities/external-node.entity.js';
@@ -129,6 +130,7 @@ export const entities = [
   AttestationEntity,
   ReleasePolicyEntity,
   UploadPieceEntity,
+  CreationEntity,
 ];
 
 export interface DatabaseSettings {

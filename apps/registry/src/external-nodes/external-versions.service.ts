@@ -2,21 +2,29 @@
 import type { CreateExternalVersion } from '#contracts/external-nodes';
 import { VersionConfig } from '#contracts/models';
 import type { Version } from '#contracts/models';
-import { Transactions } from '#database/transactions';
 import { Injectable } from '@nestjs/common';
+import { Creations } from '../creations/creations.js';
 import type { Caller } from '../http/caller.js';
 import { insertVersion } from '../versions/uploads.service.js';
+import { VersionsService } from '../versions/versions.service.js';
 
 @Injectable()
 export class ExternalVersionsService {
-  constructor(private readonly transactions: Transactions) {}
+  constructor(
+    private readonly creations: Creations,
+    private readonly versions: VersionsService,
+  ) {}
 
   create(model: string, input: CreateExternalVersion, caller: Caller): Promise<Version> {
     const { default_timeout_ms, ...shown } = input;
     const metadata = { ...shown, config: VersionConfig.parse({ default_timeout_ms }) };
-    return this.transactions.write(caller, (tx) => {
-      tx.routingChanged();
-      return insertVersion(tx, model, { entryFile: '', isExternal: true }, { files: [], metadata }, caller);
+    return this.creations.answer(caller, {
+      make: (tx) => {
+        tx.routingChanged();
+        return insertVersion(tx, model, { entryFile: '', isExternal: true }, { files: [], metadata }, caller);
+      },
+      nameOf: (made) => String(made.version),
+      read: (number) => this.versions.read({ model, version: Number(number) }),
     });
   }
 }

@@ -3,6 +3,7 @@ import type { Actor } from '#database/transactions';
 import { createParamDecorator } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import type { Access } from '../auth/team-access.js';
+import type { Exchange } from '../creations/exchange.js';
 
 /** The person behind a request. */
 export interface CallingPerson {
@@ -21,6 +22,8 @@ export interface Caller extends Actor, Access {
   readonly apiTokenId?: string;
   /** Of a node: which of its registrations this credential belongs to. */
   readonly nodeEpoch: number | undefined;
+  /** Of a request that may come again and must not create twice. */
+  readonly exchange?: Exchange;
 }
 
 declare module 'fastify' {

@@ -8,6 +8,7 @@ import { SluiceError, toProblem } from '#platform/errors';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Socket } from 'node:net';
+import { noteIdempotencyKey } from '../creations/idempotency-key.js';
 import { methodsAt } from './methods-at.js';
 import { registerBodyParsers } from './body-parsers.js';
 import { endConnectionsOnClose } from './end-connections.js';
@@ -64,6 +65,7 @@ export function prepareServer(fastify: FastifyInstance, options: HttpOptions): v
     request.caller = await options.authenticate(request, request.routeOptions.config.spec);
     if (request.is404) refuseOtherMethod(request, reply);
   });
+  fastify.addHook('preHandler', async (request, reply) => noteIdempotencyKey(request, reply));
   registerBodyParsers(fastify);
 }
 

@@ -6,11 +6,12 @@ import { SluiceError } from '#platform/errors';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { z } from 'zod';
+import { Creations } from '../creations/creations.js';
 import type { Caller } from '../http/caller.js';
 import { violatedConstraint } from '../http/violations.js';
-import { ExperimentsService } from '../runs/experiments.service.js';
+import { ExperimentsService, insertExperiment } from '../runs/experiments.service.js';
 import { Key, fromHex, searchFields, tagList, toHex, toPairs } from './fields.js';
-import { operation } from './operation.js';
+import { never, operation } from './operation.js';
 import { orderTerms, readPage } from './search/keyset.js';
 import type { Placed } from './search/keyset.js';
 import { attributeOf, Parameters, toCondition } from './search/sql.js';
@@ -42,7 +43,7 @@ export const viewCondition = (view: z.output<typeof Search>['view_type'], column
 @Injectable()
 export class ExperimentOperations {
   readonly operations = [
-    operation({ ...write, path: 'experiments/create', input: Create }, (input, caller) =>
+    operation({ ...write, path: 'experiments/create', input: Create, creates: never }, (input, caller) =>
       this.create(input, caller),
     ),
     operation({ ...read, path: 'experiments/get', input: ById }, async (input) => ({
@@ -85,6 +86,7 @@ export class ExperimentOperations {
     private readonly dataSource: DataSource,
     private readonly transactions: Transactions,
     private readonly experiments: ExperimentsService,
+    private readonly creations: Creations,
   ) {}
 
   /** @throws SluiceError EXPERIMENT_NOT_FOUND */
@@ -113,8 +115,10 @@ export class ExperimentOperations {
         'INVALID_REQUEST',
         'artifact_location cannot be chosen: the registry keeps the artifacts itself.',
       );
-    const made = await this.experiments.create({ name: input.name, tags: input.tags }, caller);
-    return { experiment_id: experimentIdOf(made) };
+    const id = await this.creations.once(caller, async (tx) =>
+      experimentIdOf(await insertExperiment(tx, { name: input.name, tags: input.tags })),
+    );
+    return { experiment_id: id };
   }
 
   private async search(input: z.output<typeof Search>): Promise<object> {

@@ -70,3 +70,6 @@ export function runIdOf(input: { run_id?: string | undefined; run_uuid?: string 
 
 export const runNotFound = (id: string): SluiceError =>
   new SluiceError('RUN_NOT_FOUND', `Run with id=${id.slice(0, 100)} not found.`);
+
+/** The tag that mirrors the name of a run. */
+export const runNameTag = 'mlflow.runName';

@@ -5,12 +5,14 @@ import { Injectable } from '@nestjs/common';
 import { DataSource, IsNull } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
+import { Creations } from '../creations/creations.js';
+import type { Caller } from '../http/caller.js';
 import { madeUpName } from '../runs/run-name.js';
 import { ExperimentOperations } from './experiments.operations.js';
 import { Key, fromHex, runIdOf, searchFields, tagList } from './fields.js';
-import { loggedModelRoot, toLoggedModels } from './logged-model-views.js';
+import { loggedModelId, loggedModelRoot, toLoggedModels } from './logged-model-views.js';
 import { MlflowFiles } from './mlflow-files.js';
-import { operation } from './operation.js';
+import { never, operation } from './operation.js';
 import { orderTerms, readPage } from './search/keyset.js';
 import type { Placed } from './search/keyset.js';
 import { Parameters, attributeOf, toCondition } from './search/sql.js';
@@ -50,7 +52,9 @@ const write = { method: 'POST', access: 'runs:write' } as const;
 @Injectable()
 export class LoggedModelOperations {
   readonly operations = [
-    operation({ ...write, path: 'logged-models', input: Create }, (input) => this.create(input)),
+    operation({ ...write, path: 'logged-models', input: Create, creates: never }, (input, caller) =>
+      this.create(input, caller),
+    ),
     operation({ ...write, access: 'runs:read', path: 'logged-models/search', input: Search }, (input) =>
       this.search(input),
     ),
@@ -105,6 +109,7 @@ export class LoggedModelOperations {
     private readonly dataSource: DataSource,
     private readonly experiments: ExperimentOperations,
     private readonly files: MlflowFiles,
+    private readonly creations: Creations,
   ) {}
 
   /** @param id `m-` and 32 hex digits. @throws SluiceError ARTIFACT_NOT_FOUND */
@@ -123,7 +128,7 @@ export class LoggedModelOperations {
     return loggedModelRoot(this.dataSource.manager, row.id);
   }
 
-  private async create(input: z.output<typeof Create>): Promise<object> {
+  private async create(input: z.output<typeof Create>, caller: Caller): Promise<object> {
     const experiment = await this.experiments.find(input.experiment_id);
     const now = new Date();
     const row: LoggedModelEntity = {
@@ -139,8 +144,11 @@ export class LoggedModelOperations {
       updated_at: now,
       deleted_at: null,
     };
-    await this.dataSource.manager.insert(LoggedModelEntity, row);
-    return { model: await this.view(row) };
+    const id = await this.creations.once(caller, async (tx) => {
+      await tx.manager.insert(LoggedModelEntity, row);
+      return loggedModelId(row.id);
+    });
+    return { model: await this.view(await this.find(id)) };
   }
 
   private async finalize(id: string, status: z.output<typeof Status>): Promise<object> {

@@ -5,11 +5,13 @@ import { addOpenRoute, addRoute, apiRoot, fieldsOf } from './add-route.js';
 import { ArtifactRoutes } from './artifact-routes.js';
 import { DatasetOperations } from './datasets.operations.js';
 import { ExperimentOperations } from './experiments.operations.js';
+import { LatestRequests } from './latest-requests.js';
 import { LoggedModelOperations } from './logged-models.operations.js';
 import { MetricOperations } from './metrics.operations.js';
 import { ModelOperations } from './models.operations.js';
 import { JsonText } from './operation.js';
 import type { Operation, OperationSource } from './operation.js';
+import { RunLogOperations } from './run-log.operations.js';
 import { RunOperations } from './runs.operations.js';
 import { VersionOperations } from './versions.operations.js';
 
@@ -30,18 +32,20 @@ const serverInfo = {
 @Injectable()
 export class MlflowServer {
   readonly #sources: readonly OperationSource[];
+  readonly #requests = new LatestRequests();
 
   constructor(
     private readonly artifacts: ArtifactRoutes,
     experiments: ExperimentOperations,
     runs: RunOperations,
+    runLog: RunLogOperations,
     metrics: MetricOperations,
     datasets: DatasetOperations,
     loggedModels: LoggedModelOperations,
     models: ModelOperations,
     versions: VersionOperations,
   ) {
-    this.#sources = [experiments, runs, metrics, datasets, loggedModels, models, versions];
+    this.#sources = [experiments, runs, runLog, metrics, datasets, loggedModels, models, versions];
   }
 
   /** Must run after the hooks of the server are set, and before it is ready. */
@@ -49,7 +53,9 @@ export class MlflowServer {
     for (const operation of this.#sources.flatMap((source) => source.operations))
       for (const path of pathsOf(operation))
         addRoute(fastify, operation, path, async (request, reply, caller) => {
-          const answer = await operation.handle(fieldsOf(request), caller);
+          const fields = fieldsOf(request);
+          const noted = this.#requests.note(operation, fields, request, reply, caller);
+          const answer = await operation.handle(fields, noted);
           if (!(answer instanceof JsonText)) return answer;
           return reply.type('application/json; charset=utf-8').send(answer.text);
         });

@@ -13,7 +13,9 @@ import { MlflowFiles } from './mlflow-files.js';
 import { MlflowServer } from './mlflow-server.js';
 import { MlflowUploads } from './mlflow-uploads.js';
 import { ModelOperations } from './models.operations.js';
+import { RunLogOperations } from './run-log.operations.js';
 import { RunOperations } from './runs.operations.js';
+import { StageTransitions } from './stage-transitions.js';
 import { VersionSources } from './version-sources.js';
 import { VersionOperations } from './versions.operations.js';
 
@@ -28,10 +30,12 @@ import { VersionOperations } from './versions.operations.js';
     DatasetOperations,
     ExperimentOperations,
     RunOperations,
+    RunLogOperations,
     MetricOperations,
     LoggedModelOperations,
     ModelOperations,
     VersionSources,
+    StageTransitions,
     VersionOperations,
   ],
 })

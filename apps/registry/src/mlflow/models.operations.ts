@@ -8,15 +8,17 @@ import { Injectable } from '@nestjs/common';
 import { DataSource, In } from 'typeorm';
 import { z } from 'zod';
 import { AliasesService } from '../aliases/aliases.service.js';
+import { Creations } from '../creations/creations.js';
 import type { Caller } from '../http/caller.js';
 import { findModel } from '../models/model-lookup.js';
-import { ModelsService } from '../models/models.service.js';
+import { ModelsService, insertModel } from '../models/models.service.js';
 import { Int64, Key, TextList, maxRegistryTagChars, searchFields, tagList, toPairs } from './fields.js';
-import { operation } from './operation.js';
+import { never, operation } from './operation.js';
 import { orderTerms, readPage } from './search/keyset.js';
 import type { Placed } from './search/keyset.js';
 import { Parameters, attributeOf, toCondition } from './search/sql.js';
 import type { Resolve } from './search/sql.js';
+import { parseStage, stageOf } from './stages.js';
 import { readLatest, readVersions, tagOf, toModelVersion } from './version-rows.js';
 
 const ByName = z.object({ name: z.string().max(1_000) });
@@ -39,10 +41,13 @@ const write = { method: 'POST', access: 'models:write' } as const;
 @Injectable()
 export class ModelOperations {
   readonly operations = [
-    operation({ ...write, path: 'registered-models/create', input: Create }, async (input, caller) => {
-      await this.models.create(input, caller);
-      return this.read(input.name);
-    }),
+    operation(
+      { ...write, path: 'registered-models/create', input: Create, creates: never },
+      async (input, caller) =>
+        this.read(
+          await this.creations.once(caller, async (tx) => (await insertModel(tx, input, caller)).name),
+        ),
+    ),
     operation({ ...read, path: 'registered-models/get', input: ByName }, (input) => this.read(input.name)),
     operation(
       {
@@ -121,6 +126,7 @@ export class ModelOperations {
     private readonly dataSource: DataSource,
     private readonly models: ModelsService,
     private readonly aliases: AliasesService,
+    private readonly creations: Creations,
   ) {}
 
   private async read(name: string): Promise<object> {
@@ -155,9 +161,9 @@ export class ModelOperations {
 
   private async latest(name: string, stages: readonly string[]): Promise<object> {
     await findModel(this.dataSource.manager, name);
-    const wanted = new Set(stages.map((stage) => stage.toLowerCase()));
+    const wanted = new Set(stages.map(parseStage));
     const rows = await readLatest(this.dataSource.manager, [name]);
-    const found = rows.filter(({ stage }) => wanted.size === 0 || wanted.has(stage.toLowerCase()));
+    const found = rows.filter((row) => wanted.size === 0 || wanted.has(stageOf(row.aliases, row.mark)));
     return { model_versions: found.map(toModelVersion) };
   }
 

@@ -10,15 +10,26 @@ interface OperationHead<S extends z.ZodType> {
   readonly path: string;
   readonly access: Access;
   readonly input: S;
+  /** Present where a call makes something new each time. */
+  readonly creates?: Creates;
 }
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Whether a call that is equal to its caller's last one, which has been answered, can only be its repeat: nobody asks so twice on purpose. */
+export type Creates = (raw: Fields, isStockClient: boolean) => boolean;
 
 export interface Operation {
   readonly method: HttpMethod;
   readonly path: string;
   readonly access: Access;
+  readonly creates?: Creates | undefined;
   /** @param raw the fields of query, body and path together */
-  handle(raw: Readonly<Record<string, unknown>>, caller: Caller): Promise<object>;
+  handle(raw: Fields, caller: Caller): Promise<object>;
 }
+
+/** What has a name of its own can be asked for twice by mistake, and is told so. */
+export const never: Creates = () => false;
 
 /** An answer that is JSON already. */
 export class JsonText {

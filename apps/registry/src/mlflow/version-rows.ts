@@ -4,6 +4,8 @@ import type { EntityManager } from 'typeorm';
 import { toHex, toPairs } from './fields.js';
 import { loggedModelId } from './logged-model-views.js';
 import { attributeOf } from './search/sql.js';
+import { stageOf } from './stages.js';
+import type { Mark } from './stages.js';
 import type { Parameters, Resolve } from './search/sql.js';
 
 export interface MlflowVersionRow {
@@ -19,7 +21,7 @@ export interface MlflowVersionRow {
   readonly created_by: string;
   readonly source: string | null;
   readonly run_link: string;
-  readonly stage: string;
+  readonly mark: Mark;
   readonly logged_model_id: string | null;
   readonly aliases: string[];
 }
@@ -30,7 +32,7 @@ export const ownTagPrefix = 'sluice.';
 /** @param rest a condition on `v`, `m` and `x`, with ORDER BY and LIMIT if need be */
 export const selectVersions = (rest: string, column = 'NULL'): string =>
   `SELECT v.id, m.name AS model, v.number, v.status, v.status_reason, v.description, v.tags, v.run_id, v.created_at,
-     v.created_by, x.source, coalesce(x.run_link, '') AS run_link, coalesce(x.stage, 'None') AS stage, x.logged_model_id,
+     v.created_by, x.source, coalesce(x.run_link, '') AS run_link, coalesce(x.stage, 'None') AS mark, x.logged_model_id,
      (SELECT coalesce(json_agg(a.name ORDER BY a.name), '[]') FROM aliases a
       WHERE a.model_id = v.model_id AND a.version_number = v.number) AS aliases, ${column}
    FROM versions v JOIN models m ON m.id = v.model_id LEFT JOIN mlflow_versions x ON x.version_id = v.id
@@ -42,14 +44,18 @@ export const readVersions = (
   values: readonly unknown[],
 ): Promise<MlflowVersionRow[]> => manager.query<MlflowVersionRow[]>(selectVersions(rest), [...values]);
 
+/** The version that a stage's alias names, or the mark of those that none names. */
+const stageSql = `coalesce((SELECT min(b.name) FROM aliases b WHERE b.model_id = w.model_id AND b.version_number = w.number
+  AND b.name IN ('production', 'staging')), y.stage, 'None')`;
+
 /** The highest version of each stage, for each of these models. */
 export const readLatest = (manager: EntityManager, models: readonly string[]): Promise<MlflowVersionRow[]> =>
   readVersions(
     manager,
-    `v.id IN (SELECT DISTINCT ON (w.model_id, coalesce(y.stage, 'None')) w.id FROM versions w
+    `v.id IN (SELECT DISTINCT ON (w.model_id, ${stageSql}) w.id FROM versions w
        JOIN models n ON n.id = w.model_id LEFT JOIN mlflow_versions y ON y.version_id = w.id
        WHERE n.name = ANY($1::text[]) AND w.archived_at IS NULL
-       ORDER BY w.model_id, coalesce(y.stage, 'None'), w.number DESC) ORDER BY v.number DESC`,
+       ORDER BY w.model_id, ${stageSql}, w.number DESC) ORDER BY v.number DESC`,
     [models],
   );
 
@@ -62,7 +68,7 @@ export const toModelVersion = (row: MlflowVersionRow) => ({
   creation_timestamp: row.created_at.getTime(),
   last_updated_timestamp: row.created_at.getTime(),
   user_id: row.created_by,
-  current_stage: row.stage,
+  current_stage: stageOf(row.aliases, row.mark),
   description: row.description,
   source: row.source ?? versionUri(row.id),
   ...(row.run_id === null ? {} : { run_id: toHex(row.run_id) }),

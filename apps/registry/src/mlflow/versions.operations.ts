@@ -8,6 +8,7 @@ import { SluiceError } from '#platform/errors';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { z } from 'zod';
+import { Creations } from '../creations/creations.js';
 import type { Caller } from '../http/caller.js';
 import { JobQueue } from '../jobs/job-queue.js';
 import { findModel } from '../models/model-lookup.js';
@@ -15,9 +16,12 @@ import { insertVersion } from '../versions/uploads.service.js';
 import { VersionsService } from '../versions/versions.service.js';
 import { Int64, Key, runIdOf, maxRegistryTagChars, searchFields, tagList } from './fields.js';
 import { operation } from './operation.js';
+import type { Creates } from './operation.js';
 import { orderTerms, readPage } from './search/keyset.js';
 import type { Placed } from './search/keyset.js';
 import { Parameters, toCondition } from './search/sql.js';
+import { StageTransitions } from './stage-transitions.js';
+import { parseStage } from './stages.js';
 import { VersionSources } from './version-sources.js';
 import {
   ownTagPrefix,
@@ -40,13 +44,13 @@ const Create = z.object({
   tags: tagList(maxRegistryTagChars),
 });
 type Annotations = Pick<VersionEntity, 'description' | 'tags'>;
-const stages = new Map(
-  ['None', 'Staging', 'Production', 'Archived'].map((stage) => [stage.toLowerCase(), stage]),
-);
 const Transition = Version.extend({
   stage: z.string(),
   archive_existing_versions: z.union([z.boolean(), z.stringbool()]).default(false),
 });
+
+/** It reads the model before it makes a version: two creations in a row are one, sent again. */
+const ofStockClient: Creates = (_raw, isStockClient) => isStockClient;
 
 const read = { method: 'GET', access: 'models:read' } as const;
 const write = { method: 'POST', access: 'models:write' } as const;
@@ -54,8 +58,9 @@ const write = { method: 'POST', access: 'models:write' } as const;
 @Injectable()
 export class VersionOperations {
   readonly operations = [
-    operation({ ...write, path: 'model-versions/create', input: Create }, (input, caller) =>
-      this.create(input, caller),
+    operation(
+      { ...write, path: 'model-versions/create', input: Create, creates: ofStockClient },
+      (input, caller) => this.create(input, caller),
     ),
     operation({ ...read, path: 'model-versions/get', input: Version }, (input) => this.view(input)),
     operation(
@@ -105,8 +110,18 @@ export class VersionOperations {
         await this.update(input, withoutTag, caller);
       },
     ),
-    operation({ ...write, path: 'model-versions/transition-stage', input: Transition }, (input, caller) =>
-      this.transition(input, caller),
+    operation(
+      { ...write, path: 'model-versions/transition-stage', input: Transition },
+      async (input, caller) => {
+        const { name, version, archive_existing_versions } = input;
+        await this.stages.transition(
+          { name, version },
+          parseStage(input.stage),
+          archive_existing_versions,
+          caller,
+        );
+        return this.view(input);
+      },
     ),
   ];
 
@@ -116,6 +131,8 @@ export class VersionOperations {
     private readonly versions: VersionsService,
     private readonly jobs: JobQueue,
     private readonly sources: VersionSources,
+    private readonly creations: Creations,
+    private readonly stages: StageTransitions,
   ) {}
 
   private async create(input: z.output<typeof Create>, caller: Caller): Promise<object> {
@@ -127,7 +144,7 @@ export class VersionOperations {
       tags: input.tags,
       ...(run === null ? {} : { run_id: run }),
     });
-    const made = await this.transactions.write(caller, async (tx) => {
+    const number = await this.creations.once(caller, async (tx) => {
       const version = await insertVersion(tx, input.name, plan, { files, metadata }, caller);
       await tx.manager.insert(MlflowVersionEntity, {
         version_id: version.id,
@@ -136,10 +153,10 @@ export class VersionOperations {
         logged_model_id: loggedModelId,
         stage: 'None',
       });
-      return version;
+      return String(version.version);
     });
     await this.jobs.lookAgain('placement');
-    return this.view({ name: input.name, version: made.version });
+    return this.view({ name: input.name, version: Number(number) });
   }
 
   /** Where its files are, below the root of all artifacts. */
@@ -192,29 +209,6 @@ export class VersionOperations {
       await tx.manager.update(VersionEntity, { id }, after);
       await tx.audit({ action: 'version.update', subject: subjectOf(row), before, after });
     });
-  }
-
-  private async transition(input: z.output<typeof Transition>, caller: Caller): Promise<object> {
-    const stage = stages.get(input.stage.toLowerCase());
-    if (stage === undefined)
-      throw new SluiceError('INVALID_REQUEST', `Invalid Model Version stage: ${input.stage.slice(0, 100)}.`);
-    const row = await this.row(input);
-    await this.transactions.write(caller, async (tx) => {
-      const before = { stage: row.stage };
-      if (input.archive_existing_versions)
-        await tx.manager.query(
-          `UPDATE mlflow_versions x SET stage = 'Archived' FROM versions v, models m
-           WHERE v.id = x.version_id AND m.id = v.model_id AND m.name = $1 AND x.stage = $2 AND v.id <> $3`,
-          [row.model, stage, row.id],
-        );
-      await tx.manager.query(
-        `INSERT INTO mlflow_versions (version_id, stage) VALUES ($1, $2)
-         ON CONFLICT (version_id) DO UPDATE SET stage = excluded.stage`,
-        [row.id, stage],
-      );
-      await tx.audit({ action: 'version.stage', subject: subjectOf(row), before, after: { stage } });
-    });
-    return this.view(input);
   }
 }
 

@@ -36,28 +36,7 @@ export class ModelsService {
   ) {}
 
   create(input: z.output<typeof CreateModel>, caller: Caller): Promise<Model> {
-    const now = new Date();
-    const row: ModelEntity = {
-      id: uuidv7(),
-      ...input,
-      next_version: 1,
-      signed_only: false,
-      retention: null,
-      archived_at: null,
-      created_at: now,
-      updated_at: now,
-    };
-    return this.transactions.write(caller, async (tx) => {
-      await tx.manager.insert(ModelEntity, row).catch((error: unknown) => {
-        if (violatedConstraint(error) !== 'models_name_key') throw error;
-        throw new SluiceError('ALREADY_EXISTS', `There is a model "${row.name}" already.`);
-      });
-      await insertEndpoint(tx, { name: row.name, model: row, traffic: noTraffic, by: caller.subject });
-      const model = toModel(row, [], null);
-      await tx.audit({ action: 'model.create', subject: subjectOf(row), after: model });
-      tx.routingChanged();
-      return model;
-    });
+    return this.transactions.write(caller, (tx) => insertModel(tx, input, caller));
   }
 
   async list(query: Query): Promise<Page<Model>> {
@@ -130,6 +109,34 @@ export class ModelsService {
       await deleteModel(tx, row);
     });
   }
+}
+
+/** A model and its endpoint. @throws SluiceError ALREADY_EXISTS */
+export async function insertModel(
+  tx: WriteContext,
+  input: z.output<typeof CreateModel>,
+  caller: Caller,
+): Promise<Model> {
+  const now = new Date();
+  const row: ModelEntity = {
+    id: uuidv7(),
+    ...input,
+    next_version: 1,
+    signed_only: false,
+    retention: null,
+    archived_at: null,
+    created_at: now,
+    updated_at: now,
+  };
+  await tx.manager.insert(ModelEntity, row).catch((error: unknown) => {
+    if (violatedConstraint(error) !== 'models_name_key') throw error;
+    throw new SluiceError('ALREADY_EXISTS', `There is a model "${row.name}" already.`);
+  });
+  await insertEndpoint(tx, { name: row.name, model: row, traffic: noTraffic, by: caller.subject });
+  const model = toModel(row, [], null);
+  await tx.audit({ action: 'model.create', subject: subjectOf(row), after: model });
+  tx.routingChanged();
+  return model;
 }
 
 type Change = Partial<Pick<ModelEntity, 'description' | 'tags' | 'archived_at'>>;

@@ -57,11 +57,14 @@ interface OperationParts {
 }
 
 function operation({ id, group, spec, schemas, problem }: OperationParts): Json {
-  const ifMatch = takesIfMatch(spec) ? [ifMatchHeader] : [];
+  const headers = [
+    ...(takesIfMatch(spec) ? [ifMatchHeader] : []),
+    ...(spec.idempotencyKey ? [idempotencyKeyHeader] : []),
+  ];
   const parameters = [
     ...parametersOf('path', spec.params, schemas),
     ...parametersOf('query', spec.query, schemas),
-    ...ifMatch,
+    ...headers,
   ];
   const body = requestBody(spec, schemas);
   return {
@@ -81,6 +84,14 @@ const ifMatchHeader = {
   required: true,
   description: 'The ETag that was read',
   schema: { type: 'string' },
+};
+const idempotencyKeyHeader = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  description:
+    'A name for this request, best a UUID in double quotes: sent again within a day, it makes nothing more and answers what it made',
+  schema: { type: 'string', maxLength: 257 },
 };
 const etagHeader = {
   ETag: { description: 'The revision; send it back as If-Match', schema: { type: 'string' } },
@@ -155,6 +166,7 @@ function commonErrors(spec: RouteSpec): ErrorCode[] {
   const isChecked = spec.params ?? spec.query ?? spec.body;
   return [
     ...(isChecked ? (['INVALID_REQUEST'] as const) : []),
+    ...(spec.idempotencyKey ? (['IDEMPOTENCY_KEY_REUSED'] as const) : []),
     ...(spec.body ? (['INVALID_JSON', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const) : []),
     ...(spec.access === 'open' ? [] : (['UNAUTHENTICATED', 'FORBIDDEN', 'CLIENT_DISABLED'] as const)),
     'INTERNAL',

@@ -3,6 +3,7 @@ import type { CreateQuota, GrantQuota, ListQuotas, Quota, UpdateQuota } from '#c
 import type { Page } from '#contracts/common';
 import { QuotaEntity, QuotaWindowEntity } from '#database/entities/quota.entity';
 import { Transactions } from '#database/transactions';
+import type { WriteContext } from '#database/transactions';
 import { SluiceError } from '#platform/errors';
 import { advance, emptyRow } from '#quota/ledger';
 import { Injectable } from '@nestjs/common';
@@ -11,6 +12,7 @@ import { And, DataSource, Equal, In, MoreThan, Raw } from 'typeorm';
 import type { FindOptionsWhere } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
+import { Creations } from '../creations/creations.js';
 import type { Caller } from '../http/caller.js';
 import { decodePageToken, toPage } from '../http/page.js';
 import { violatedConstraint } from '../http/violations.js';
@@ -25,6 +27,7 @@ export class QuotasService {
   constructor(
     private readonly dataSource: DataSource,
     private readonly transactions: Transactions,
+    private readonly creations: Creations,
   ) {}
 
   create(input: z.output<typeof CreateQuota>, caller: Caller): Promise<Quota> {
@@ -101,7 +104,7 @@ export class QuotasService {
 
   /** Lets one count use more in the window of the moment. */
   grant(id: string, input: z.output<typeof GrantQuota>, caller: Caller): Promise<Quota> {
-    return this.transactions.write(caller, async (tx) => {
+    const make = async (tx: WriteContext): Promise<Quota> => {
       const row = await lockQuota(tx, id);
       const before = toQuota(row);
       const count = { quota_id: id, key: keyOf(row, input.client_id) };
@@ -119,7 +122,8 @@ export class QuotasService {
         after: { ...after, used, grant: input },
       });
       return after;
-    });
+    };
+    return this.creations.answer(caller, { make, nameOf: () => id, read: () => this.read(id) });
   }
 
   async remove(id: string, caller: Caller): Promise<void> {

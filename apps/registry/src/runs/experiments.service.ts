@@ -2,7 +2,7 @@ import type { Page } from '#contracts/common';
 import type { CreateExperiment, Experiment, ListExperiments } from '#contracts/runs';
 import { ExperimentEntity } from '#database/entities/run.entity';
 import { Transactions } from '#database/transactions';
-import type { Actor } from '#database/transactions';
+import type { Actor, WriteContext } from '#database/transactions';
 import { SluiceError } from '#platform/errors';
 import { Injectable } from '@nestjs/common';
 import { DataSource, MoreThan } from 'typeorm';
@@ -24,16 +24,7 @@ export class ExperimentsService {
   ) {}
 
   create(input: z.output<typeof CreateExperiment>, actor: Actor): Promise<z.output<typeof Experiment>> {
-    const row: ExperimentEntity = { id: uuidv7(), ...input, created_at: new Date(), deleted_at: null };
-    return this.transactions.write(actor, async (tx) => {
-      await tx.manager.insert(ExperimentEntity, row).catch((error: unknown) => {
-        if (violatedConstraint(error) !== 'experiments_name_key') throw error;
-        throw new SluiceError('ALREADY_EXISTS', `There is an experiment "${row.name}" already.`);
-      });
-      const experiment = toExperiment(row);
-      await tx.audit({ action: 'experiment.create', subject: `experiments/${row.name}`, after: experiment });
-      return experiment;
-    });
+    return this.transactions.write(actor, (tx) => insertExperiment(tx, input));
   }
 
   /** By name. */
@@ -58,4 +49,19 @@ export class ExperimentsService {
     if (experiment) return experiment.id;
     throw new SluiceError('EXPERIMENT_NOT_FOUND', `There is no experiment "${name}". Create it first.`);
   }
+}
+
+/** @throws SluiceError ALREADY_EXISTS */
+export async function insertExperiment(
+  tx: WriteContext,
+  input: z.output<typeof CreateExperiment>,
+): Promise<z.output<typeof Experiment>> {
+  const row: ExperimentEntity = { id: uuidv7(), ...input, created_at: new Date(), deleted_at: null };
+  await tx.manager.insert(ExperimentEntity, row).catch((error: unknown) => {
+    if (violatedConstraint(error) !== 'experiments_name_key') throw error;
+    throw new SluiceError('ALREADY_EXISTS', `There is an experiment "${row.name}" already.`);
+  });
+  const experiment = toExperiment(row);
+  await tx.audit({ action: 'experiment.create', subject: `experiments/${row.name}`, after: experiment });
+  return experiment;
 }

@@ -16,13 +16,15 @@ import type {
 import { parentRunTag, studyTag } from '#contracts/runs';
 import { RunEntity } from '#database/entities/run.entity';
 import { Transactions } from '#database/transactions';
-import type { Actor } from '#database/transactions';
+import type { Actor, WriteContext } from '#database/transactions';
 import { SluiceError } from '#platform/errors';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import type { EntityManager } from 'typeorm';
 import { v7 as uuidv7 } from 'uuid';
 import { z } from 'zod';
+import { Creations } from '../creations/creations.js';
+import type { Caller } from '../http/caller.js';
 import { decodePageToken, toPage } from '../http/page.js';
 import { studyToJoin } from '../studies/study-lookup.js';
 import { compareRuns } from './compare-runs.js';
@@ -41,32 +43,37 @@ export class RunsService {
     private readonly dataSource: DataSource,
     private readonly transactions: Transactions,
     private readonly experiments: ExperimentsService,
+    private readonly creations: Creations,
   ) {}
 
-  create(input: z.output<typeof CreateRun>, actor: Actor): Promise<Run> {
-    return this.transactions.write(actor, async (tx) => {
-      const study =
-        input.study_id === undefined
-          ? undefined
-          : await studyToJoin(tx.manager, input.study_id, input.params);
-      if (input.parent_run_id !== undefined) await requireRun(tx.manager, input.parent_run_id);
-      const row: RunEntity = {
-        id: uuidv7(),
-        experiment_id: study?.experiment_id ?? (await this.experiments.idOf(tx.manager, input.experiment)),
-        name: input.name ?? madeUpName(Math.random),
-        status: 'RUNNING',
-        started_at: new Date(),
-        ended_at: null,
-        deleted_at: null,
-        created_by: actor.subject,
-      };
-      await tx.manager.insert(RunEntity, row);
-      const tags = { ...input.tags, ...membershipOf(input) };
-      await writeBatch(tx.manager, row.id, { params: input.params, tags, metrics: [] });
-      const run = await readRun(tx.manager, row.id);
-      await tx.audit({ action: 'run.create', subject: `runs/${row.id}`, after: run });
-      return run;
+  create(input: z.output<typeof CreateRun>, caller: Caller): Promise<Run> {
+    return this.creations.answer(caller, {
+      make: (tx) => this.insert(tx, input, caller),
+      nameOf: (run) => run.id,
+      read: (id) => this.read(id),
     });
+  }
+
+  private async insert(tx: WriteContext, input: z.output<typeof CreateRun>, caller: Caller): Promise<Run> {
+    const study =
+      input.study_id === undefined ? undefined : await studyToJoin(tx.manager, input.study_id, input.params);
+    if (input.parent_run_id !== undefined) await requireRun(tx.manager, input.parent_run_id);
+    const row: RunEntity = {
+      id: uuidv7(),
+      experiment_id: study?.experiment_id ?? (await this.experiments.idOf(tx.manager, input.experiment)),
+      name: input.name ?? madeUpName(Math.random),
+      status: 'RUNNING',
+      started_at: new Date(),
+      ended_at: null,
+      deleted_at: null,
+      created_by: caller.subject,
+    };
+    await tx.manager.insert(RunEntity, row);
+    const tags = { ...input.tags, ...membershipOf(input) };
+    await writeBatch(tx.manager, row.id, { params: input.params, tags, metrics: [] });
+    const run = await readRun(tx.manager, row.id);
+    await tx.audit({ action: 'run.create', subject: `runs/${row.id}`, after: run });
+    return run;
   }
 
   /** All of the batch or nothing. Not audited: the log is its own record. */

@@ -8,7 +8,6 @@ import type { CreateVersion, UploadQuery, Version, VersionStatus } from '#contra
 import { ModelEntity } from '#database/entities/model.entity';
 import { RunEntity } from '#database/entities/run.entity';
 import { ConfigRevisionEntity, VersionEntity, VersionFileEntity } from '#database/entities/version.entity';
-import { Transactions } from '#database/transactions';
 import type { WriteContext } from '#database/transactions';
 import { SluiceError } from '#platform/errors';
 import { Inject, Injectable } from '@nestjs/common';
@@ -18,6 +17,7 @@ import type { z } from 'zod';
 import { ARTIFACT_STORE } from '../artifacts/artifact-store.token.js';
 import { CONFIG } from '../config.js';
 import type { RegistryConfig } from '../config.js';
+import { Creations } from '../creations/creations.js';
 import type { Caller } from '../http/caller.js';
 import { addAttestation } from '../integrity/attestations.js';
 import { JobQueue } from '../jobs/job-queue.js';
@@ -26,12 +26,14 @@ import { receiveUpload } from './receive-upload.js';
 import type { ReceivedUpload } from './receive-upload.js';
 import { planVersion } from './upload-plan.js';
 import { viewVersion } from './version-lookup.js';
+import { VersionsService } from './versions.service.js';
 
 @Injectable()
 export class UploadsService {
   constructor(
     private readonly dataSource: DataSource,
-    private readonly transactions: Transactions,
+    private readonly creations: Creations,
+    private readonly versions: VersionsService,
     private readonly jobs: JobQueue,
     @Inject(ARTIFACT_STORE) private readonly store: ArtifactStore,
     @Inject(CONFIG) private readonly config: RegistryConfig,
@@ -48,9 +50,11 @@ export class UploadsService {
     const received = await receiveUpload(request, query, this.store, limits, admit);
     const entryFile = planVersion(received.files, received.metadata);
     await this.requireRun(received.metadata.run_id);
-    const version = await this.transactions.write(caller, (tx) =>
-      insertVersion(tx, model, { entryFile }, received, caller),
-    );
+    const version = await this.creations.answer(caller, {
+      make: (tx) => insertVersion(tx, model, { entryFile }, received, caller),
+      nameOf: (made) => String(made.version),
+      read: (number) => this.versions.read({ model, version: Number(number) }),
+    });
     await this.jobs.lookAgain('placement');
     return version;
   }

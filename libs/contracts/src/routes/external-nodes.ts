@@ -55,6 +55,7 @@ export const externalNodeRoutes = {
     summary: 'Create a version that only external nodes serve',
     access: 'models:write',
     status: 201,
+    idempotencyKey: true,
     params: ModelParams,
     body: CreateExternalVersion,
     response: Version,

@@ -58,6 +58,7 @@ export const quotaRoutes = {
     summary: 'Grant extra for the window of the moment',
     access: 'quotas:write',
     status: 200,
+    idempotencyKey: true,
     params: quotas.QuotaParams,
     body: quotas.GrantQuota,
     response: quotas.Quota,

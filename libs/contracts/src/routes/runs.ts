@@ -30,6 +30,7 @@ export const runRoutes = {
     summary: 'Start a run',
     access: 'runs:write',
     status: 201,
+    idempotencyKey: true,
     body: runs.CreateRun,
     response: runs.Run,
     errors: ['EXPERIMENT_NOT_FOUND', 'RUN_NOT_FOUND', 'STUDY_NOT_FOUND'],

@@ -9,6 +9,7 @@ export const versionRoutes = {
     summary: 'Upload a version: multipart (a JSON part `metadata`, then files) or one streamed body',
     access: 'models:write',
     status: 201,
+    idempotencyKey: true,
     params: models.ModelParams,
     query: models.UploadQuery,
     bodyMedia: 'upload',

@@ -55,7 +55,7 @@ export class LoggedModelEntity {
 @ForeignKey(() => LoggedModelEntity, ['logged_model_id'], ['id'], {
   name: 'mlflow_versions_logged_model_fkey',
 })
-@Check('mlflow_versions_stage_check', `"stage" IN ('None', 'Staging', 'Production', 'Archived')`)
+@Check('mlflow_versions_stage_check', `"stage" IN ('None', 'Archived')`)
 export class MlflowVersionEntity {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'mlflow_versions_pkey' })
   version_id!: string;
@@ -66,8 +66,9 @@ export class MlflowVersionEntity {
   run_link!: string;
   @Column('uuid', { nullable: true })
   logged_model_id!: string | null;
+  /** Where no alias speaks for it: `production` and `staging` are stages. */
   @Column('text', { default: 'None' })
-  stage!: string;
+  stage!: 'None' | 'Archived';
 }
 
 /** Data that runs read, known by name and digest within its experiment. */
