@@ -19,6 +19,8 @@ const appsMayImport = {
   gateway: ['contracts', 'client', 'comparison', 'routing', 'quota', 'platform'],
   node: ['contracts', 'client', 'inference', 'artifacts', 'platform'],
   standalone: ['contracts', 'client', 'platform'],
+  cli: ['contracts', 'client', 'platform'],
+  console: ['contracts', 'client'],
 };
 
 const libRules = Object.entries(mayImport).map(([name, allowed]) => ({
@@ -78,6 +80,22 @@ export default {
       severity: 'error',
       from: { path: '^apps/(gateway/src/data-plane|node/src/runner)/' },
       to: { path: 'node_modules/@nestjs/' },
+    },
+    {
+      name: 'browsers-have-no-node',
+      severity: 'error',
+      // What the console uses of the client.
+      from: {
+        path: ['^apps/console/src/', '^libs/client/src/(client|event-stream|follow-events)'],
+        pathNot: '\\.spec\\.ts$',
+      },
+      to: { dependencyTypes: ['core'] },
+    },
+    {
+      name: 'react-in-the-console-only',
+      severity: 'error',
+      from: { path: '^(apps|libs|migrations|test)/', pathNot: '^apps/console/src/' },
+      to: { path: 'node_modules/(react|react-dom|wouter|@tanstack)/' },
     },
     {
       name: 'programs-do-not-import-tests',

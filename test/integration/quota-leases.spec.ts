@@ -314,6 +314,39 @@ describe('the explanation', () => {
   });
 });
 
+describe('the counts of a quota', () => {
+  it('say of each client how it stands, page by page, and which gateway holds what and is overdue', async () => {
+    const quota = await makeQuota({ name: 'each', limit: 10, per_client: true });
+    const [here, there] = [uuidv7(), uuidv7()];
+    const ask = (key: string, need: number) => itemOf(quota, { key, need });
+    await gateway.quotas.lease(callOf(here, 1, ask('a', 4), ask('b', 10)));
+    const second = await joinGateway('two');
+    const { grants } = await second.quotas.lease(callOf(there, 1, ask('a', 2)));
+    const spent = { window_start: grants[0]?.window_start ?? 0, held: 2, spent: 1 };
+    await second.quotas.lease(callOf(there, 2, itemOf(quota, { key: 'a', ...spent })));
+    const silence = `UPDATE quota_holders SET expires_at = now() + interval '5 s' WHERE holder = $1`;
+    await registry.dataSource.query(silence, [there]);
+    const params = { quota_id: quota.id };
+    const list = (query: { page_size?: number; page_token?: string }) =>
+      registry.admin.quotas.counts({ params, query });
+    const first = await list({ page_size: 1 });
+    expect(first.items).toMatchObject([
+      { client_id: 'a', state: 'open', limit: 10, used: 1, reserved: 5, left: 4, override_until: null },
+    ]);
+    const leases = (first.items[0]?.leases ?? []).sort((a, b) => b.held - a.held);
+    expect(leases).toMatchObject([
+      { held: 4, overdue: false },
+      { held: 1, overdue: true },
+    ]);
+    expect(new Set(leases.map((lease) => lease.gateway)).size).toBe(2);
+    const rest = await list({ page_size: 1, page_token: first.next_page_token ?? '' });
+    expect(rest.items).toMatchObject([{ client_id: 'b', state: 'reserved', used: 0, reserved: 10, left: 0 }]);
+    expect(rest.next_page_token).toBeUndefined();
+    const gone = registry.admin.quotas.counts({ params: { quota_id: uuidv7() } });
+    await expect(gone).rejects.toMatchObject({ code: 'QUOTA_NOT_FOUND' });
+  });
+});
+
 /** A gateway's own admission and link, without the HTTP server around them. */
 async function startSpender(quotas: readonly Quota[], name: string) {
   const client = await joinGateway(name);

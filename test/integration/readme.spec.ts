@@ -84,6 +84,15 @@ it('says what each dependency is for', () => {
   expect(Object.keys(dependencies).filter((name) => !names.has(name))).toEqual([]);
 });
 
+it('names each tool of development, beside types', () => {
+  const { devDependencies } = z
+    .object({ devDependencies: z.record(z.string(), z.string()) })
+    .parse(JSON.parse(text('package.json')));
+  const section = readme.split(/^## Dependencies$/m)[1]?.split(/^## /m)[0] ?? '';
+  const tools = Object.keys(devDependencies).filter((name) => !name.startsWith('@types/'));
+  expect(tools.filter((name) => !section.includes(name))).toEqual([]);
+});
+
 it('goes from MLflow to production in exactly five lines', () => {
   const section = readme.split('## From MLflow to production in five lines')[1]?.split(/^## /m)[0] ?? '';
   const block = /^```python\n([^]*?)^```$/m.exec(section)?.[1] ?? '';

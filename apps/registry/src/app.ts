@@ -5,6 +5,7 @@ import { NestFactory } from '@nestjs/core';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppModule } from './app.module.js';
 import { Authenticator } from './auth/authenticator.js';
+import { serveConsole } from './console/console.js';
 import { serveDocs } from './docs/docs.js';
 import { MlflowServer } from './mlflow/mlflow-server.js';
 import { NestLogger } from './http/nest-logger.js';
@@ -31,6 +32,7 @@ export async function createApp(platform: Platform): Promise<NestFastifyApplicat
   });
   app.get(MlflowServer).serve(app.getHttpAdapter().getInstance());
   app.get(TusServer).serve(app.getHttpAdapter().getInstance());
+  serveConsole(app.getHttpAdapter().getInstance(), platform.logger);
   serveDocs(app);
   return app;
 }

@@ -21,19 +21,23 @@ export function partsTable(parts: readonly PartStatus[]): string {
   ]);
 }
 
-/** The admin credential: in full the first time, later where to find it. */
+/** What the admin signs in with, as a person and as a client: in full the first time, later where to find it. */
 export function credentialText(options: {
+  login: string;
+  password: string;
   clientId: string;
   clientSecret: string;
   secretsPath: string;
   shownBefore: boolean;
 }): string {
   if (options.shownBefore)
-    return `Admin client  ${options.clientId}, its secret is in ${options.secretsPath}`;
+    return `Admin    login ${options.login}, client ${options.clientId}; their secrets are in ${options.secretsPath}`;
   return [
-    'Admin credential (shown this one time, kept in ' + options.secretsPath + ')',
-    `  client_id      ${options.clientId}`,
-    `  client_secret  ${options.clientSecret}`,
+    'Admin credentials (shown this one time, kept in ' + options.secretsPath + ')',
+    `  console  login          ${options.login}`,
+    `           password       ${options.password}`,
+    `  API      client_id      ${options.clientId}`,
+    `           client_secret  ${options.clientSecret}`,
   ].join('\n');
 }
 

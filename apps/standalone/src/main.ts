@@ -9,6 +9,7 @@ import { credentialText, partsTable, predictionText, tryItText } from './banner.
 import { type StandaloneConfig, loadStandaloneConfig, usage } from './config.js';
 import { Platform } from './platform.js';
 import { compareAnswer, predict } from './prediction.js';
+import { adminLogin } from './programs.js';
 import { type Sample, loadSample } from './sample.js';
 import { rememberShown, secretsPath } from './secrets.js';
 import { seed } from './seed.js';
@@ -57,14 +58,17 @@ async function seedSample(platform: Platform, sample: Sample, token: string): Pr
 function showBanner(platform: Platform, tryIt: string | undefined): void {
   const { secrets, dataFolder, gatewayUrl } = platform;
   const credential = {
+    login: adminLogin,
+    password: secrets.admin_password,
     clientId: secrets.admin_client_id,
     clientSecret: secrets.admin_client_secret,
     secretsPath: secretsPath(dataFolder),
     shownBefore: secrets.admin_shown,
   };
   say(`\nSluice is ready.\n\n${partsTable(platform.parts())}\n`);
-  say(`API   ${gatewayUrl}/api/v1   (described at ${gatewayUrl}/api/docs)`);
-  say(`Data  ${dataFolder}\n`);
+  say(`Console  ${gatewayUrl}/console`);
+  say(`API      ${gatewayUrl}/api/v1   (described at ${gatewayUrl}/api/docs)`);
+  say(`Data     ${dataFolder}\n`);
   say(credentialText(credential));
   rememberShown(dataFolder);
   if (tryIt !== undefined) say(`\n${tryIt}`);

@@ -16,6 +16,8 @@ export interface Deployment {
 }
 
 const loopback = '127.0.0.1';
+/** The first person. */
+export const adminLogin = 'admin';
 /** Stopping all groups one after the other takes at most 10 s, the database's 3 s included. */
 const stopWithinMs = { gateway: 2_500, node: 2_000, worker: 1_000, registry: 1_000 } as const;
 const readyTimeoutMs = 60_000;
@@ -25,6 +27,7 @@ const withheld = {
   DATABASE_URL: '',
   REDIS_URL: '',
   SLUICE_ADMIN_CLIENT_SECRET: '',
+  SLUICE_ADMIN_PASSWORD: '',
   SLUICE_NODE_JOIN_TOKEN: '',
   SLUICE_GATEWAY_JOIN_TOKEN: '',
   SLUICE_MASTER_KEY: '',
@@ -74,6 +77,8 @@ function registrySettings(deployment: Deployment): Record<string, string> {
     SLUICE_MASTER_KEY: secrets.master_key,
     SLUICE_ADMIN_CLIENT_ID: secrets.admin_client_id,
     SLUICE_ADMIN_CLIENT_SECRET: secrets.admin_client_secret,
+    SLUICE_ADMIN_LOGIN: adminLogin,
+    SLUICE_ADMIN_PASSWORD: secrets.admin_password,
   };
 }
 

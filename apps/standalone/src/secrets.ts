@@ -13,6 +13,8 @@ const Secrets = z.object({
   master_key: z.string().min(32),
   admin_client_id: z.string().min(1),
   admin_client_secret: z.string().min(16),
+  /** Of the person "admin", who signs in at the console. */
+  admin_password: z.string().min(12),
   /** The credential goes to the terminal one time only. */
   admin_shown: z.boolean(),
 });
@@ -29,6 +31,7 @@ function generate(): Secrets {
     master_key: randomSecret(),
     admin_client_id: 'admin',
     admin_client_secret: randomSecret(),
+    admin_password: randomSecret(),
     admin_shown: false,
   };
 }
@@ -42,16 +45,18 @@ export function loadSecrets(dataFolder: string): Secrets {
     writePrivateJson(path, fresh);
     return fresh;
   }
-  const parsed = Secrets.safeParse(withMasterKey(stored));
+  const parsed = Secrets.safeParse(withNewer(stored));
   if (!parsed.success)
     throw new StartError(`${path} is damaged: ${z.prettifyError(parsed.error).replaceAll('\n', ' ')}`);
   if (!isDeepStrictEqual(stored, parsed.data)) writePrivateJson(path, parsed.data);
   return parsed.data;
 }
 
-/** A folder from before there were master keys gets one. */
-const withMasterKey = (stored: unknown): unknown =>
-  typeof stored === 'object' ? { master_key: randomSecret(), ...stored } : stored;
+/** A folder from before there were some of the secrets gets them. */
+const withNewer = (stored: unknown): unknown =>
+  typeof stored === 'object'
+    ? { master_key: randomSecret(), admin_password: randomSecret(), ...stored }
+    : stored;
 
 /** Remembers that the admin credential has been shown. */
 export function rememberShown(dataFolder: string): void {

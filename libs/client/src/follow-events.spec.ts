@@ -39,7 +39,7 @@ it('tells of events that it cannot read, passes them over, and tells of each bre
   ]);
   const seen: Followed[] = [];
   const following = (async () => {
-    for await (const one of followEvents({ baseUrl }, {}, new AbortController().signal, () => 0))
+    for await (const one of followEvents({ baseUrl }, {}, new AbortController().signal, { random: () => 0 }))
       seen.push(one);
   })();
   await expect(following).rejects.toMatchObject({ status: 403 });

@@ -1,8 +1,7 @@
 /**
  * Follows what changes and goes on after every break where it was, at whichever registry answers: what a console shows live, and a
- * command with `--watch`. It ends with the caller's signal, or when the registry refuses it.
+ * command with `--watch`. It ends with the caller's signal, or when the registry refuses it. Runs in browsers too.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { ChangeEvent, changeEventName, resetEventName } from '#contracts/events';
 import { routes } from '#contracts/routes';
 import { SluiceClientError, errorFrom, send } from './client.js';
@@ -28,6 +27,12 @@ export interface EventChoice {
   readonly after?: number;
 }
 
+export interface FollowOptions {
+  /** Told whenever the stream is there (again). */
+  readonly onOpen?: () => void;
+  readonly random?: () => number;
+}
+
 /** The registry sends something every 5 s; a stream that is silent for longer than this is dead. */
 const silenceMs = 20_000;
 
@@ -36,13 +41,13 @@ export async function* followEvents(
   options: ClientOptions,
   choice: EventChoice,
   signal: AbortSignal,
-  random: () => number = Math.random,
+  { onOpen = () => undefined, random = Math.random }: FollowOptions = {},
 ): AsyncGenerator<Followed> {
   let place: string | undefined;
   for (let failures = 0; !signal.aborted; failures += 1) {
     let error: unknown = new Error('the registry ended the stream');
     try {
-      for await (const event of readStream(options, choice, place, signal)) {
+      for await (const event of readStream(options, choice, place, signal, onOpen)) {
         failures = 0;
         place = event.id ?? place;
         const followed = read(event);
@@ -55,7 +60,7 @@ export async function* followEvents(
     if (signal.aborted) return;
     const retryInMs = Math.min(5_000, 100 * 2 ** Math.min(failures, 10)) * (0.5 + random() / 2);
     yield { kind: 'interrupted', error, retryInMs };
-    await sleep(retryInMs, undefined, { signal }).catch(() => undefined);
+    await pause(retryInMs, signal);
   }
 }
 
@@ -75,9 +80,12 @@ async function* readStream(
   choice: EventChoice,
   place: string | undefined,
   signal: AbortSignal,
+  onOpen: () => void,
 ) {
   const silence = new AbortController();
-  const watchdog = setTimeout(() => silence.abort(new Error(`nothing came for ${silenceMs} ms`)), silenceMs);
+  const watch = () =>
+    setTimeout(() => silence.abort(new Error(`nothing came for ${silenceMs} ms`)), silenceMs);
+  let watchdog = watch();
   try {
     const response = await send(options, routes.events.stream, {
       query: { ...choice },
@@ -86,11 +94,36 @@ async function* readStream(
     });
     if (response.status !== routes.events.stream.status || !response.body)
       throw await errorFrom(routes.events.stream, response);
-    for await (const event of readEvents(response.body)) {
-      watchdog.refresh();
+    onOpen();
+    for await (const event of readEvents(chunksOf(response.body))) {
+      clearTimeout(watchdog);
+      watchdog = watch();
       if (event) yield event;
     }
   } finally {
     clearTimeout(watchdog);
   }
 }
+
+/** Not every browser lets a stream be iterated. */
+async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
+  const reader = body.getReader();
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+  } finally {
+    await reader.cancel().catch(() => undefined);
+  }
+}
+
+/** Ends early with the signal. */
+const pause = (ms: number, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener('abort', end);
+    if (signal.aborted) end();
+  });

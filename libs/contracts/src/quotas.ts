@@ -129,9 +129,8 @@ export const GrantQuota = z.strictObject({
 });
 export const ExplainQuotas = z.strictObject({ client_id: ClientId, endpoint: ModelName.optional() });
 
-/** How a limit stands for one caller. */
-export const QuotaStanding = z.object({
-  quota: Quota,
+/** How one count of a limit stands. */
+const standing = {
   state: z
     .enum(['open', 'reserved', 'exhausted'])
     .describe('reserved: what is left is in the hands of gateways; exhausted: all of it is used'),
@@ -141,7 +140,10 @@ export const QuotaStanding = z.object({
   reserved: z.int().describe('Held by gateways and not reported as used'),
   left: z.int(),
   resets_at: Timestamp.nullable().describe('null: refills all the time, or frees when requests end'),
-});
+};
+
+/** How a limit stands for one caller. */
+export const QuotaStanding = z.object({ quota: Quota, ...standing });
 export const QuotaExplanation = z
   .object({
     client_id: z.string(),
@@ -151,6 +153,30 @@ export const QuotaExplanation = z
   })
   .meta({ id: 'QuotaExplanation' });
 export type QuotaExplanation = z.infer<typeof QuotaExplanation>;
+
+/** What one gateway process may still spend of a count. */
+export const HeldLease = z.object({
+  gateway: z.string().describe('`gateway:<id>`, as in the audit log'),
+  held: z.int(),
+  expires_at: Timestamp.describe('Unless the gateway renews it; then what it holds counts as used'),
+  overdue: z
+    .boolean()
+    .describe(
+      'Not renewed in time: the gateway is gone or cannot reach the registry, and goes by the outage policy',
+    ),
+});
+export type HeldLease = z.infer<typeof HeldLease>;
+
+export const QuotaCount = z
+  .object({
+    client_id: z.string().nullable().describe('Whose; null: the quota has one count'),
+    ...standing,
+    leases: z.array(HeldLease),
+  })
+  .meta({ id: 'QuotaCount' });
+export type QuotaCount = z.infer<typeof QuotaCount>;
+export const ListQuotaCounts = z.strictObject({ ...pageQuery });
+export const QuotaCountPage = pageOf(QuotaCount);
 
 export const ListQuotas = z.strictObject({
   ...pageQuery,

@@ -3,14 +3,13 @@ import type { ExplainQuotas, QuotaExplanation } from '#contracts/quotas';
 import { ClientEntity } from '#database/entities/client.entity';
 import { QuotaEntity } from '#database/entities/quota.entity';
 import { SluiceError } from '#platform/errors';
-import { advance, emptyRow, endsInMs, sumOf } from '#quota/ledger';
-import type { LedgerRow } from '#quota/ledger';
+import { emptyRow } from '#quota/ledger';
 import { Injectable } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { z } from 'zod';
-import { nameOf, readCounts, readRules, ruleOf } from './ledger-store.js';
-import type { TimedRule } from './ledger-store.js';
+import { nameOf, readCounts, readRules } from './ledger-store.js';
 import { toQuota } from './quotas.mapper.js';
+import { standingOf } from './standing.js';
 
 type Standing = QuotaExplanation['quotas'][number];
 
@@ -36,7 +35,9 @@ export class QuotaExplainer {
     const found = await readCounts(manager, counts);
     const quotas = counts.flatMap((count): Standing[] => {
       const rule = rules.get(count.quota_id);
-      return rule ? [standingOf(count.row, rule, count.key, found.get(nameOf(count)) ?? emptyRow)] : [];
+      if (!rule) return [];
+      const standing = standingOf(rule, count.key, found.get(nameOf(count)) ?? emptyRow);
+      return [{ quota: toQuota(count.row), ...standing }];
     });
     const denying = quotas.filter(({ quota, state }) => quota.mode === 'enforce' && state === 'exhausted');
     return { client_id, team: client.team, denied_by: denying.map(({ quota }) => quota.name), quotas };
@@ -52,23 +53,4 @@ export class QuotaExplainer {
       query.andWhere('(q.endpoint IS NULL OR q.endpoint = :endpoint)', { endpoint });
     return query.orderBy('q.id').getMany();
   }
-}
-
-function standingOf(row: QuotaEntity, timed: TimedRule, key: string, last: LedgerRow): Standing {
-  const rule = ruleOf(timed, key);
-  const now = advance(last, rule, timed.nowMs);
-  const reserved = sumOf(now.leases);
-  const left = Math.max(0, rule.limit - now.used - reserved);
-  const inMs = endsInMs(now, rule, timed.nowMs);
-  const override = timed.overrides?.[key] ?? timed.overrides?.[''];
-  return {
-    quota: toQuota(row),
-    limit: rule.limit,
-    override_until: override ? new Date(override.until).toISOString() : null,
-    state: left > 0 ? 'open' : reserved > 0 ? 'reserved' : 'exhausted',
-    used: now.used,
-    reserved,
-    left,
-    resets_at: inMs === null ? null : new Date(Math.round(timed.nowMs + inMs)).toISOString(),
-  };
 }

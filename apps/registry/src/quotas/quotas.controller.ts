@@ -1,4 +1,4 @@
-import type { LeaseAnswer, Quota, QuotaExplanation, QuotaOverride } from '#contracts/quotas';
+import type { LeaseAnswer, Quota, QuotaCount, QuotaExplanation, QuotaOverride } from '#contracts/quotas';
 import type { Page } from '#contracts/common';
 import type { RouteInput } from '#contracts/route';
 import { routes } from '#contracts/routes';
@@ -9,6 +9,7 @@ import { Input } from '../http/input.decorator.js';
 import { Route } from '../http/route.decorator.js';
 import { QuotaAccess } from './quota-access.js';
 import { OverridesService } from './overrides.service.js';
+import { QuotaCounts } from './quota-counts.service.js';
 import { QuotaExplainer } from './quota-explainer.service.js';
 import { QuotaLedger } from './quota-ledger.service.js';
 import { QuotasService } from './quotas.service.js';
@@ -22,6 +23,7 @@ export class QuotasController {
     private readonly overrides: OverridesService,
     private readonly ledger: QuotaLedger,
     private readonly explainer: QuotaExplainer,
+    private readonly counts: QuotaCounts,
     private readonly access: QuotaAccess,
   ) {}
 
@@ -96,6 +98,15 @@ export class QuotasController {
   ): Promise<void> {
     await this.access.requireChanging(params.quota_id, caller);
     return this.overrides.revoke(params.quota_id, query, caller);
+  }
+
+  @Route(routes.quotas.counts)
+  async listCounts(
+    @Input() { params, query }: RouteInput<R['counts']>,
+    @Caller() caller: Caller,
+  ): Promise<Page<QuotaCount>> {
+    await this.access.requireSeeing(params.quota_id, caller);
+    return this.counts.list(params.quota_id, query);
   }
 
   @Route(routes.quotas.explain)

@@ -95,6 +95,17 @@ export const quotaRoutes = {
     query: quotas.RevokeOverride,
     errors: ['QUOTA_NOT_FOUND', 'QUOTA_OVERRIDE_NOT_FOUND'],
   }),
+  counts: route({
+    method: 'GET',
+    path: '/api/v1/quotas/{quota_id}/counts',
+    summary: 'List the counts of a quota by client: used, reserved, left, and which gateway holds how much',
+    access: 'quotas:read',
+    status: 200,
+    params: quotas.QuotaParams,
+    query: quotas.ListQuotaCounts,
+    response: quotas.QuotaCountPage,
+    errors: ['QUOTA_NOT_FOUND'],
+  }),
   explain: route({
     method: 'GET',
     path: '/api/v1/quotas/explain',

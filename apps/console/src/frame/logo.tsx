@@ -1,0 +1,3 @@
+import iconUrl from '../icon.svg';
+
+export const Logo = () => <img src={iconUrl} alt="" width="28" height="28" />;
