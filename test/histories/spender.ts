@@ -9,8 +9,8 @@ import { createClient } from '#client/client';
 import { Quota } from '#contracts/quotas';
 import { createLogger } from '#platform/logger';
 import { QuotaBook } from '#quota/book';
-import { oneRequest } from '#quota/cell';
-import { LeaseDesk, settleAll } from '#quota/lease-desk';
+import { oneRequest } from '#quota/costs';
+import { LeaseDesk, isDenial, settleAll } from '#quota/lease-desk';
 import { LeaseLink } from '../../apps/gateway/src/control/lease-link.js';
 
 const Wishes = z.object({
@@ -41,10 +41,10 @@ async function spend(caller: string): Promise<void> {
   while (!isOver) {
     const cells = book.cellsFor('iris', caller, undefined);
     const verdict = desk.admit(cells, oneRequest, performance.now());
-    const denial = verdict instanceof Promise ? await verdict : verdict;
-    if (denial === undefined) {
+    const admission = verdict instanceof Promise ? await verdict : verdict;
+    if (!isDenial(admission)) {
       appendFileSync(wishes.logFile, `${Date.now()} ${caller}\n`);
-      settleAll(cells, oneRequest, oneRequest, performance.now());
+      settleAll(admission, oneRequest, oneRequest, performance.now());
     }
     await sleep(wishes.everyMs);
   }

@@ -1,7 +1,7 @@
 /** Changes of quotas at two gateways that follow one registry: each is in force at both within 2 s. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { oneRequest } from '#quota/cell';
-import { settleAll } from '#quota/lease-desk';
+import { oneRequest } from '#quota/costs';
+import { isDenial, settleAll } from '#quota/lease-desk';
 import type { Gateway } from '../../apps/gateway/src/gateway.js';
 import { gatewayJoinToken, startRegistry } from '../support/registry.js';
 import type { TestRegistry } from '../support/registry.js';
@@ -27,8 +27,9 @@ const cellOf = ({ core }: Gateway) => core.quotas.cellsFor('iris', 'shop', undef
 /** One request, answered at once. */
 async function isAdmitted({ core }: Gateway): Promise<boolean> {
   const cells = core.quotas.cellsFor('iris', 'shop', undefined);
-  if ((await core.leases.admit(cells, oneRequest, performance.now())) !== undefined) return false;
-  settleAll(cells, oneRequest, oneRequest, performance.now());
+  const admission = await core.leases.admit(cells, oneRequest, performance.now());
+  if (isDenial(admission)) return false;
+  settleAll(admission, oneRequest, oneRequest, performance.now());
   return true;
 }
 

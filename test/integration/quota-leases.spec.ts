@@ -5,8 +5,8 @@ import type { SluiceClient } from '#client/client';
 import type { LeaseItem, Quota } from '#contracts/quotas';
 import { createLogger } from '#platform/logger';
 import { QuotaBook } from '#quota/book';
-import { oneRequest } from '#quota/cell';
-import { LeaseDesk, settleAll } from '#quota/lease-desk';
+import { oneRequest } from '#quota/costs';
+import { LeaseDesk, isDenial, settleAll } from '#quota/lease-desk';
 import { LeaseLink } from '../../apps/gateway/src/control/lease-link.js';
 import { QuotaSweeper } from '../../apps/registry/src/quotas/quota-sweeper.js';
 import { gatewayJoinToken, startRegistry } from '../support/registry.js';
@@ -170,6 +170,10 @@ describe('leases of gateways that were killed', () => {
     const quota = await makeQuota({ limit: 10, unit: 'concurrency', window: null });
     await gateway.quotas.lease(callOf(uuidv7(), 1, itemOf(quota, { need: 10 })));
     await expire();
+    // Ended by a clock that was set forward, their requests would still run.
+    const early = await gateway.quotas.lease(callOf(uuidv7(), 1, itemOf(quota, { need: 10 })));
+    expect(early.grants).toMatchObject([{ held: 0, elsewhere: 10 }]);
+    await registry.app.get(QuotaSweeper).sweep(performance.now() + 3_600_000);
     const answer = await gateway.quotas.lease(callOf(uuidv7(), 1, itemOf(quota, { need: 10 })));
     expect(answer.grants).toMatchObject([{ held: 10 }]);
   });
@@ -202,6 +206,9 @@ describe('an extra grant', () => {
     expect(answer.grants.map(({ held }) => held)).toEqual([15, 10]);
     const nobody = registry.admin.quotas.grant({ params, body: { amount: 5 } });
     await expect(nobody).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
+    const { id } = await makeQuota({ name: 'at-a-time', unit: 'concurrency', window: null });
+    const forGood = registry.admin.quotas.grant({ params: { quota_id: id }, body: { amount: 5 } });
+    await expect(forGood).rejects.toMatchObject({ code: 'INVALID_REQUEST' });
     const { items } = await registry.admin.audit.list({ query: { action: 'quota.grant' } });
     expect(items).toMatchObject([{ subject: 'quotas/shared', after: { grant: { amount: 5 } } }]);
   });
@@ -363,9 +370,10 @@ async function startSpender(quotas: readonly Quota[], name: string) {
     async ask(caller: string): Promise<boolean> {
       const cells = book.cellsFor('iris', caller, undefined);
       const atMs = performance.now();
-      const isAdmitted = (await desk.admit(cells, oneRequest, atMs)) === undefined;
-      if (isAdmitted) settleAll(cells, oneRequest, oneRequest, performance.now());
-      return isAdmitted;
+      const admission = await desk.admit(cells, oneRequest, atMs);
+      if (isDenial(admission)) return false;
+      settleAll(admission, oneRequest, oneRequest, performance.now());
+      return true;
     },
     close: () => link.close(),
     desk,

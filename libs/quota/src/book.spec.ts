@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { SnapshotQuota } from '#contracts/snapshot';
 import { QuotaBook } from './book.js';
-import { oneRequest } from './cell.js';
-import { LeaseDesk } from './lease-desk.js';
+import { oneRequest } from './costs.js';
+import { LeaseDesk, isDenial } from './lease-desk.js';
 import { MemoryLedger } from './memory-ledger.case.js';
 
 const whose = [{}, { team: 'red' }, { client_id: 'ann' }] as const;
@@ -85,7 +85,7 @@ describe('quotas of the platform, a team and a client, for all endpoints and for
           }
           const applying = applyTo(asked);
           const isAdmitted = applying.every((n) => (left[n] ?? 0) > 0);
-          expect((await verdict) === undefined).toBe(isAdmitted);
+          expect(isDenial(await verdict)).toBe(!isAdmitted);
           if (isAdmitted) for (const n of applying) left[n] = (left[n] ?? 0) - 1;
         }
       }),

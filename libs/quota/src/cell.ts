@@ -5,32 +5,14 @@
  */
 import type { LeaseGrant, LeaseItem } from '#contracts/quotas';
 import type { SnapshotQuota } from '#contracts/snapshot';
+import { Demand } from './demand.js';
+import { LocalShare } from './local-share.js';
+import { WindowEdges } from './window-edges.js';
 
-/** What a request costs, or is thought to cost at most, in each unit. */
-export type Costs = Readonly<Record<SnapshotQuota['unit'], number>>;
-
-/** Of a request under quotas that only count requests. */
-export const oneRequest: Costs = { requests: 1, rows: 0, bytes: 0, compute_ms: 0, concurrency: 1 };
-export const noCosts: Costs = { requests: 0, rows: 0, bytes: 0, compute_ms: 0, concurrency: 0 };
-
-/** Blocks are asked for in this size at least, so that a busy count costs few calls. */
-const smallestBlock: Costs = {
-  requests: 100,
-  rows: 1_000,
-  bytes: 1_048_576,
-  compute_ms: 1_000,
-  concurrency: 8,
-};
-/** A block should last this long. */
-const blockMs = 2_000;
 /** After a refusal, how long until the ledger is asked again while other gateways hold tokens that they may give back. */
 const askAgainMs = 250;
 /** What was spent is told at least so often. */
 const reportEveryMs = 5_000;
-/** The next window's block is asked for so long before that window begins, or half a window if that is shorter. */
-const leadMs = 2_000;
-/** How far this clock and the ledger's can drift apart: NTP slews by 500 ppm at most. */
-const drift = 0.0005;
 
 /** Until when a gateway may spend all that it holds: until its lease ends, unless the ledger hears of it again. */
 export interface Term {
@@ -63,8 +45,6 @@ export class Cell {
   elsewhere = 0;
   /** The greatest share of the limit that the ledger has told of in this window. */
   alerted = 0;
-  /** Before it the window has not ended; Infinity without windows. */
-  endsAtMs = Infinity;
   /** Below it, more is asked for. */
   lowWater = 0;
   lastTakenMs = -Infinity;
@@ -78,10 +58,7 @@ export class Cell {
   askAheadAtMs = Infinity;
   private aheadSpent = 0;
   private aheadWanted = 0;
-  /** From then on the window has ended for sure. */
-  private endedAtMs = Infinity;
-  private nextWindow = 0;
-  private nextEnds = { earliestMs: Infinity, latestMs: Infinity };
+  private readonly edges = new WindowEdges();
   private asked = 0;
   private window = 0;
   private reportedWindow = 0;
@@ -91,21 +68,19 @@ export class Cell {
   /** All of the window is used. */
   private isExhausted = false;
   private reportedMs = -Infinity;
-  private taken = 0;
-  private ratePerMs = 0;
   private toRelease = 0;
-  private shareUntilMs = -Infinity;
-  private shareLeft = 0;
   private grantedLimit: number | undefined;
-  private lastGranted = 0;
-  private lastGrantedMs = -Infinity;
+  private readonly demand: Demand;
+  private readonly localShare = new LocalShare();
 
   constructor(
     private rule: SnapshotQuota,
     readonly key: string,
     readonly tally: Tally,
     private readonly term: Term,
-  ) {}
+  ) {
+    this.demand = new Demand(rule.unit);
+  }
 
   get quota(): SnapshotQuota {
     return this.rule;
@@ -119,6 +94,11 @@ export class Cell {
   /** Start of the window whose tokens are taken now, as the ledger calls it; 0 without windows. */
   get windowStart(): number {
     return this.window;
+  }
+
+  /** Before it the window has not ended; Infinity without windows. */
+  get endsAtMs(): number {
+    return this.edges.endsAtMs;
   }
 
   get enforced(): boolean {
@@ -141,25 +121,30 @@ export class Cell {
   }
 
   holds(amount: number, nowMs: number): boolean {
-    if (nowMs >= this.endedAtMs && this.ahead > 0) this.turn(nowMs);
+    const { edges } = this;
+    if (nowMs >= edges.endedAtMs && this.ahead > 0) this.turn(nowMs);
     // Even the next window may have passed while nothing happened here.
-    if (nowMs >= this.endedAtMs) return false;
-    if (nowMs >= this.endsAtMs && this.ahead - this.aheadSpent < amount) return false;
+    if (nowMs >= edges.endedAtMs) return false;
+    if (nowMs >= edges.endsAtMs && this.ahead - this.aheadSpent < amount) return false;
     return this.remaining >= amount && nowMs < this.term.untilMs;
   }
 
   /** Whether the ledger said that there is no more. */
   isShort(nowMs: number): boolean {
-    return nowMs < (this.isExhausted && this.ahead > 0 ? this.endedAtMs : this.shortUntilMs);
+    return nowMs < (this.isExhausted && this.ahead > 0 ? this.edges.endedAtMs : this.shortUntilMs);
   }
 
-  take(amount: number, nowMs: number): void {
+  /** @returns whether it was there; a count in shadow mode refuses nobody */
+  take(amount: number, nowMs: number): boolean {
     this.lastTakenMs = nowMs;
-    this.taken += amount;
-    if (this.holds(amount, nowMs)) {
-      this.remaining -= amount;
-      if (nowMs >= this.endsAtMs) this.aheadSpent += amount;
-    } else if (!this.enforced) this.tally.shadowDenied += 1;
+    this.demand.noteTaken(amount);
+    if (!this.holds(amount, nowMs)) {
+      if (!this.enforced) this.tally.shadowDenied += 1;
+      return false;
+    }
+    this.remaining -= amount;
+    if (nowMs >= this.edges.endsAtMs) this.aheadSpent += amount;
+    return true;
   }
 
   /** The request that took `reserved` used `actual`. */
@@ -170,27 +155,21 @@ export class Cell {
     this.remaining = Math.min(this.remaining + reserved - used, this.held - this.spent);
   }
 
-  /** Without the registry: a part of the limit for this gateway alone, in windows of its own. */
-  takeShare(amount: number, gateways: number, spanMs: number, nowMs: number): boolean {
-    if (nowMs >= this.shareUntilMs) {
-      this.shareUntilMs = nowMs + spanMs;
-      this.shareLeft = Math.max(1, Math.floor(this.limit / gateways));
-    }
-    if (this.shareLeft < amount) return false;
-    this.shareLeft -= amount;
-    return true;
+  /** Without the registry: takes it from a part of the limit for this gateway alone. */
+  takeShare(amount: number, gateways: number, windowMs: number, nowMs: number): boolean {
+    const share = Math.max(1, Math.floor(this.limit / gateways));
+    return this.localShare.take(amount, share, windowMs, nowMs);
   }
 
   /** Looks at what is held. @returns whether the ledger should hear of it */
   review(nowMs: number, elapsedMs: number, idleMs: number, isShared: boolean): boolean {
-    this.ratePerMs = (this.ratePerMs + this.taken / Math.max(1, elapsedMs)) / 2;
-    this.taken = 0;
-    if (nowMs >= this.endedAtMs && this.ahead > 0) this.turn(nowMs);
+    this.demand.measure(elapsedMs);
+    if (nowMs >= this.edges.endedAtMs && this.ahead > 0) this.turn(nowMs);
     if (this.held <= 0) return false;
     const isIdle = nowMs - this.lastTakenMs > idleMs;
     if (isIdle) this.offerAll();
     else if (isShared && this.left < this.remaining)
-      this.toRelease = Math.max(0, this.remaining - Math.ceil(this.ratePerMs * 1_000) - 1);
+      this.toRelease = Math.max(0, this.remaining - Math.ceil(this.demand.ratePerMs * 1_000) - 1);
     const isDue = this.spent > 0 && (isIdle || nowMs - this.reportedMs > reportEveryMs);
     return this.toRelease > 0 || isDue || (!isIdle && this.wantAhead(nowMs));
   }
@@ -199,7 +178,7 @@ export class Cell {
   wantAhead(nowMs: number): boolean {
     if (nowMs < this.askAheadAtMs) return false;
     this.askAheadAtMs = Infinity;
-    this.aheadWanted = this.block(nowMs);
+    this.aheadWanted = this.demand.block(nowMs);
     return true;
   }
 
@@ -225,7 +204,7 @@ export class Cell {
       spent,
       released,
       need: this.waiting,
-      want: isBusy && nowMs - this.lastTakenMs < 60_000 ? this.block(nowMs) : this.waiting,
+      want: isBusy && nowMs - this.lastTakenMs < 60_000 ? this.demand.block(nowMs) : this.waiting,
       ahead: Math.max(this.aheadWanted, Math.ceil(this.aheadSpent)),
     };
     this.ahead = Math.min(this.ahead, item.ahead);
@@ -245,7 +224,7 @@ export class Cell {
   apply(grant: LeaseGrant, sentMs: number, nowMs: number): void {
     // The next window has begun here while the answer was under way.
     if (grant.window_start < this.window && this.reportedWindow !== this.window) return;
-    if (grant.window_start !== this.window && grant.window_start === this.nextWindow) this.turn(nowMs);
+    if (grant.window_start !== this.window && grant.window_start === this.edges.nextStart) this.turn(nowMs);
     if (grant.window_start !== this.window || (grant.lost && this.held > 0))
       this.begin(grant.window_start, nowMs);
     const granted = grant.held - this.held;
@@ -255,13 +234,12 @@ export class Cell {
     this.elsewhere = grant.elsewhere;
     this.grantedLimit = grant.limit;
     this.alerted = grant.alerted;
-    this.applyEnds(grant, sentMs, nowMs);
+    this.ahead = grant.ahead;
+    this.edges.told(grant, sentMs, nowMs);
+    if (this.aheadWanted === 0) this.askAheadAtMs = this.edges.askAheadAtMs;
     if (grant.left === 0) this.lowWater = 0;
     else if (granted > 0) this.lowWater = Math.ceil(granted / 4);
-    if (granted > 0) {
-      this.lastGranted = granted;
-      this.lastGrantedMs = nowMs;
-    }
+    if (granted > 0) this.demand.noteGranted(granted, nowMs);
     const isShort = granted < this.asked;
     this.isExhausted = isShort && grant.elsewhere === 0 && this.held === this.remaining;
     this.shortUntilMs = isShort ? this.shortUntil(nowMs) : -Infinity;
@@ -274,33 +252,16 @@ export class Cell {
     this.remaining = this.held = this.spent = 0;
     this.ahead = this.aheadSpent = this.aheadWanted = 0;
     this.askAheadAtMs = Infinity;
-    this.nextWindow = 0;
+    this.edges.nextStart = 0;
     this.isExhausted = false;
     this.alerted = 0;
   }
 
-  private applyEnds(grant: LeaseGrant, sentMs: number, nowMs: number): void {
-    const { window_end: end, ends_in_ms: inMs, next_ends_in_ms: nextInMs } = grant;
-    this.ahead = grant.ahead;
-    if (end === null || inMs === null || nextInMs === null) {
-      this.endsAtMs = this.endedAtMs = Infinity;
-      return;
-    }
-    this.nextWindow = end;
-    this.endsAtMs = sentMs + inMs * (1 - drift);
-    this.endedAtMs = nowMs + inMs * (1 + drift);
-    this.nextEnds = {
-      earliestMs: sentMs + nextInMs * (1 - drift),
-      latestMs: nowMs + nextInMs * (1 + drift),
-    };
-    if (this.aheadWanted === 0) this.askAheadBefore(this.endsAtMs, nextInMs - inMs);
-  }
-
   /** The window has ended, and there is a block of the next one, or the ledger has seen it begin. */
   private turn(nowMs: number): void {
-    const { ahead, aheadSpent, nextEnds } = this;
-    const lengthMs = nextEnds.earliestMs - this.endsAtMs;
-    this.begin(this.nextWindow, nowMs);
+    const { ahead, aheadSpent, edges } = this;
+    this.begin(edges.nextStart, nowMs);
+    edges.turn();
     this.held = ahead;
     this.spent = aheadSpent;
     this.remaining = ahead - aheadSpent;
@@ -308,20 +269,7 @@ export class Cell {
     this.elsewhere = 0;
     this.lowWater = Math.ceil(ahead / 4);
     this.shortUntilMs = -Infinity;
-    this.endsAtMs = nextEnds.earliestMs;
-    this.endedAtMs = nextEnds.latestMs;
-    this.askAheadBefore(this.endsAtMs, lengthMs);
-  }
-
-  private askAheadBefore(endsAtMs: number, lengthMs: number): void {
-    this.askAheadAtMs = endsAtMs - Math.min(leadMs, lengthMs / 2);
-  }
-
-  /** As much as should last for `blockMs`: by the rate that was seen, or twice the last block if that was gone too soon to see any. */
-  private block(nowMs: number): number {
-    const wasQuick = nowMs - this.lastGrantedMs < blockMs / 2;
-    const twice = wasQuick ? 2 * this.lastGranted : 0;
-    return Math.max(smallestBlock[this.rule.unit], Math.ceil(this.ratePerMs * blockMs), twice);
+    this.askAheadAtMs = edges.askAheadAtMs;
   }
 
   private offerAll(): void {

@@ -5,7 +5,8 @@
 import type { LeaseAnswer, LeaseItem } from '#contracts/quotas';
 import { maxLeaseItems } from '#contracts/quotas';
 import type { QuotaBook } from './book.js';
-import type { Cell, Costs } from './cell.js';
+import type { Cell } from './cell.js';
+import type { Costs } from './costs.js';
 import { nominalSeconds } from './windows.js';
 
 /** Why a request is not admitted: `exhausted`, or nobody could say, for want of the registry. */
@@ -16,11 +17,16 @@ export interface Denial {
   readonly reason: 'exhausted' | 'unavailable';
 }
 
+/** What becomes of a request: it is denied, or let in and charged to these counts. They are to be settled when it ends. */
+export type Admission = readonly Cell[] | Denial;
+
+export const isDenial = (admission: Admission): admission is Denial => 'reason' in admission;
+
 interface Waiter {
   readonly cells: readonly Cell[];
   readonly costs: Costs;
   readonly sinceMs: number;
-  readonly resolve: (denial: Denial | undefined) => void;
+  readonly resolve: (admission: Admission) => void;
 }
 
 /** What is not used for so long goes back. */
@@ -28,11 +34,17 @@ const idleMs = 2_000;
 /** A request waits no longer than this, however often the ledger must be asked. */
 const maxWaitMs = 2_000;
 
-/** Takes from all cells or from none. @returns the first that has too little */
-function takeAll(cells: readonly Cell[], costs: Costs, nowMs: number): Cell | undefined {
+/** The first that refuses, for it has too little. */
+function lackingOf(cells: readonly Cell[], costs: Costs, nowMs: number): Cell | undefined {
   for (const cell of cells) if (cell.enforced && !cell.holds(costs[cell.quota.unit], nowMs)) return cell;
-  for (const cell of cells) cell.take(costs[cell.quota.unit], nowMs);
   return undefined;
+}
+
+/** Takes from all that hold enough: those in shadow mode may not. @returns from which it was taken */
+function takeFrom(cells: readonly Cell[], costs: Costs, nowMs: number): readonly Cell[] {
+  let lacking: Cell[] | undefined;
+  for (const cell of cells) if (!cell.take(costs[cell.quota.unit], nowMs)) (lacking ??= []).push(cell);
+  return lacking ? cells.filter((cell) => !lacking.includes(cell)) : cells;
 }
 
 /** Ends what was taken. `actual` is what was really used. */
@@ -62,15 +74,12 @@ export class LeaseDesk {
   }
 
   /** Admits by all cells or by none: at once when they hold enough, else as soon as the ledger has answered. */
-  admit(
-    cells: readonly Cell[],
-    costs: Costs,
-    nowMs: number,
-  ): Denial | undefined | Promise<Denial | undefined> {
-    const lacking = takeAll(cells, costs, nowMs);
+  admit(cells: readonly Cell[], costs: Costs, nowMs: number): Admission | Promise<Admission> {
+    const lacking = lackingOf(cells, costs, nowMs);
     if (lacking === undefined) {
+      const charged = takeFrom(cells, costs, nowMs);
       for (const cell of cells) if (cell.wantAhead(nowMs) || isLow(cell, nowMs)) this.queue(cell);
-      return undefined;
+      return charged;
     }
     if (lacking.isShort(nowMs)) {
       if (lacking.wantAhead(nowMs)) this.queue(lacking);
@@ -178,8 +187,8 @@ export class LeaseDesk {
     const served = this.inCall;
     this.inCall = [];
     for (const waiter of served) {
-      const lacking = takeAll(waiter.cells, waiter.costs, nowMs);
-      if (lacking === undefined) waiter.resolve(undefined);
+      const lacking = lackingOf(waiter.cells, waiter.costs, nowMs);
+      if (lacking === undefined) waiter.resolve(takeFrom(waiter.cells, waiter.costs, nowMs));
       else if (lacking.isShort(nowMs)) waiter.resolve(denied(lacking, waiter.costs, 'exhausted'));
       else if (nowMs - waiter.sinceMs > maxWaitMs)
         waiter.resolve(denied(lacking, waiter.costs, 'unavailable'));
@@ -189,7 +198,7 @@ export class LeaseDesk {
   }
 
   /** What holds per limit while the registry is away and too little is held. */
-  private withoutRegistry(cells: readonly Cell[], costs: Costs, nowMs: number): Denial | undefined {
+  private withoutRegistry(cells: readonly Cell[], costs: Costs, nowMs: number): Admission {
     const poor = cells.filter((cell) => cell.enforced && !cell.holds(costs[cell.quota.unit], nowMs));
     const refusing = poor.find(({ quota }) => quota.outage === 'deny');
     if (refusing) return denied(refusing, costs, 'unavailable');
@@ -201,8 +210,8 @@ export class LeaseDesk {
         return denied(cell, costs, 'unavailable');
     }
     for (const cell of poor) cell.tally.uncounted += 1;
-    for (const cell of cells) if (!poor.includes(cell)) cell.take(costs[cell.quota.unit], nowMs);
-    return undefined;
+    const rich = cells.filter((cell) => !poor.includes(cell));
+    return takeFrom(rich, costs, nowMs);
   }
 }
 

@@ -180,4 +180,13 @@ describe('the arithmetic of leases', () => {
     );
     expect(granted.grant.left).toBe(15);
   });
+
+  it('does not fill a bucket by what a full one would have gathered', () => {
+    const rule = ruleOf({ window: 'bucket', refillPerSecond: 1 });
+    const start = Date.UTC(2026, 0, 1);
+    let { row } = serve(rule, emptyRow, 'a', reportOf({ need: 10 }), start);
+    ({ row } = serve(rule, row, 'a', reportOf({ held: 10, spent: 10 }), start + 900));
+    ({ row } = serve(rule, row, 'a', reportOf({ need: 10 }), start + 1_100));
+    expect(row.leases).toEqual({});
+  });
 });

@@ -54,10 +54,12 @@ const withBlock = (blocks: Blocks, holder: string, amount: number): Blocks => {
 
 function refill(row: LedgerRow, perSecond: number, nowMs: number): LedgerRow {
   if (row.windowStartMs === 0) return { ...row, windowStartMs: nowMs };
+  // A full bucket gathers nothing, not even a part of a drop.
+  if (row.used <= 0) return { ...row, windowStartMs: Math.max(row.windowStartMs, nowMs) };
   const elapsedMs = nowMs - row.windowStartMs;
   const drops = Math.floor((elapsedMs * perSecond) / 1_000);
   if (drops <= 0) return row;
-  if (drops >= row.used) return { ...row, used: Math.min(0, row.used), windowStartMs: nowMs };
+  if (drops >= row.used) return { ...row, used: 0, windowStartMs: nowMs };
   return { ...row, used: row.used - drops, windowStartMs: row.windowStartMs + (drops * 1_000) / perSecond };
 }
 
@@ -163,6 +165,12 @@ export function serve(
       elsewhere,
     },
   };
+}
+
+/** Lets a count use more in the window of the moment: what is used may be less than nothing. */
+export function grantExtra(rule: LedgerRule, before: LedgerRow, amount: number, nowMs: number): LedgerRow {
+  const row = advance(before, rule, nowMs);
+  return { ...row, used: row.used - amount };
 }
 
 /** A call that was served already: it changes nothing and asks for nothing, but is told what is held. */

@@ -1,8 +1,8 @@
 /** What admission costs out of leases that are held. */
 import { SnapshotQuota } from '#contracts/snapshot';
 import { QuotaBook } from '#quota/book';
-import { oneRequest } from '#quota/cell';
-import { LeaseDesk, settleAll } from '#quota/lease-desk';
+import { oneRequest } from '#quota/costs';
+import { LeaseDesk, isDenial, settleAll } from '#quota/lease-desk';
 import type { LedgerRule } from '#quota/ledger';
 import { MemoryLedger } from '#quota/memory-ledger.case';
 import { v7 as uuidv7 } from 'uuid';
@@ -64,10 +64,11 @@ function warmCost(count: number): Cost {
       const cells = book.cellsFor('iris', names[(done + i) % 10] ?? '', undefined);
       const nowMs = performance.now();
       const verdict = desk.admit(cells, oneRequest, nowMs);
-      if (verdict === undefined) {
+      if (verdict instanceof Promise) sync();
+      else if (!isDenial(verdict)) {
         admitted += 1;
-        settleAll(cells, oneRequest, oneRequest, nowMs);
-      } else if (verdict instanceof Promise) sync();
+        settleAll(verdict, oneRequest, oneRequest, nowMs);
+      }
     }
     spentMs += performance.now() - startMs;
   }

@@ -3,8 +3,8 @@ import type { SluiceClient } from '#client/client';
 import type { LeaseItem, Quota } from '#contracts/quotas';
 import { createLogger } from '#platform/logger';
 import { QuotaBook } from '#quota/book';
-import { oneRequest } from '#quota/cell';
-import { LeaseDesk, settleAll } from '#quota/lease-desk';
+import { oneRequest } from '#quota/costs';
+import { LeaseDesk, isDenial, settleAll } from '#quota/lease-desk';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { v7 as uuidv7 } from 'uuid';
 import { LeaseLink } from '../../../apps/gateway/src/control/lease-link.js';
@@ -97,8 +97,9 @@ async function hotAdmission(
     for (let n = 0; n < 100; n += 1) {
       const cells = book.cellsFor('iris', 'shop', undefined);
       const verdict = desk.admit(cells, oneRequest, performance.now());
-      if ((verdict instanceof Promise ? await verdict : verdict) !== undefined) continue;
-      settleAll(cells, oneRequest, oneRequest, performance.now());
+      const admission = verdict instanceof Promise ? await verdict : verdict;
+      if (isDenial(admission)) continue;
+      settleAll(admission, oneRequest, oneRequest, performance.now());
       admitted += 1;
     }
     // Answers come in between.

@@ -1,6 +1,6 @@
 /** What happened, counted and, if the sample falls on it, logged. Called once for each exchange, when its response is over or its caller is gone. */
 import type { SpanSink } from '#platform/spans';
-import { noCosts } from '#quota/cell';
+import { noCosts } from '#quota/costs';
 import { costsOf, settle } from './admit.js';
 import { sizeOf } from './body.js';
 import type { Exchange } from './exchange.js';

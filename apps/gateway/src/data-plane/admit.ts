@@ -1,8 +1,9 @@
 /** Spends quota: every quota that applies admits the request, or it is refused and none is charged. */
 import { sluiceHeaders } from '#contracts/oip';
 import type { QuotaBook } from '#quota/book';
-import { noCosts, oneRequest } from '#quota/cell';
-import type { Cell, Costs } from '#quota/cell';
+import type { Cell } from '#quota/cell';
+import { noCosts, oneRequest } from '#quota/costs';
+import type { Costs } from '#quota/costs';
 import {
   outagePolicies,
   quotaExceededType,
@@ -13,8 +14,8 @@ import {
   resetS,
   violated,
 } from '#quota/headers';
-import { settleAll } from '#quota/lease-desk';
-import type { Denial, LeaseDesk } from '#quota/lease-desk';
+import { isDenial, settleAll } from '#quota/lease-desk';
+import type { Admission, Denial, LeaseDesk } from '#quota/lease-desk';
 import type { Identity } from './authenticate.js';
 import { sizeOf } from './body.js';
 import { announcedLength } from './caller.js';
@@ -121,26 +122,27 @@ export function admit(
   exchange.quotaCells = cells;
   const nowMs = performance.now();
   exchange.reserved = mostOf(exchange, cells, settings);
-  const verdict = leases.admit(cells, exchange.reserved, nowMs);
-  if (verdict instanceof Promise) return verdict.then((denial) => conclude(exchange, denial));
-  if (verdict) return refusalOf(verdict, nowMs);
-  exchange.chargedAtMs = nowMs;
-  return undefined;
+  const admission = leases.admit(cells, exchange.reserved, nowMs);
+  if (!(admission instanceof Promise)) return charge(exchange, admission, nowMs);
+  return admission.then((late) => {
+    const refused = charge(exchange, late, performance.now());
+    // The caller left while it waited: its end was accounted for before there was a charge.
+    if (exchange.res.destroyed) settle(exchange, noCosts);
+    return refused;
+  });
 }
 
-function conclude(exchange: Exchange, denial: Denial | undefined): Refusal | undefined {
-  const nowMs = performance.now();
-  if (denial) return refusalOf(denial, nowMs);
+function charge(exchange: Exchange, admission: Admission, nowMs: number): Refusal | undefined {
+  if (isDenial(admission)) return refusalOf(admission, nowMs);
+  exchange.chargedCells = admission;
   exchange.chargedAtMs = nowMs;
-  // The caller left while it waited: its end was accounted for before there was a charge.
-  if (exchange.res.destroyed) settle(exchange, noCosts);
   return undefined;
 }
 
 /** Ends the charge with what the request really cost. */
 export function settle(exchange: Exchange, actual: Costs): void {
   if (exchange.chargedAtMs === 0) return;
-  settleAll(exchange.quotaCells, exchange.reserved, actual, exchange.chargedAtMs);
+  settleAll(exchange.chargedCells, exchange.reserved, actual, exchange.chargedAtMs);
   exchange.chargedAtMs = 0;
 }
 

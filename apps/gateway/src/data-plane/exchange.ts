@@ -2,8 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { sluiceHeaders } from '#contracts/oip';
 import type { Trace } from '#platform/trace-context';
-import { noCosts } from '#quota/cell';
-import type { Cell, Costs } from '#quota/cell';
+import type { Cell } from '#quota/cell';
+import { noCosts } from '#quota/costs';
+import type { Costs } from '#quota/costs';
 import type { Identity } from './authenticate.js';
 import type { Body } from './body.js';
 import type { CallerRequest, CallerResponse } from './caller.js';
@@ -33,6 +34,8 @@ export class Exchange {
   version: TableVersion | undefined;
   /** Of the quotas that apply. */
   quotaCells: readonly Cell[] = noCells;
+  /** Of these, the ones that count this request: all, unless a quota in shadow mode or an outage policy let it in. */
+  chargedCells: readonly Cell[] = noCells;
   /** What is charged to them until it is known what the request really costs. */
   reserved: Costs = noCosts;
   /** When they were charged; 0 while they are not. */

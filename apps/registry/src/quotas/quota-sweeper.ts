@@ -8,7 +8,8 @@ import type { Logger } from '#platform/logger';
 import { endLease } from '#quota/ledger';
 import { Inject, Injectable } from '@nestjs/common';
 import type { OnApplicationBootstrap, OnModuleDestroy } from '@nestjs/common';
-import { LOGGER } from '../config.js';
+import { CONFIG, LOGGER } from '../config.js';
+import type { RegistryConfig } from '../config.js';
 import { lockCountsOf, readRules, writeCounts } from './ledger-store.js';
 import { endOverrides } from './overrides.service.js';
 
@@ -20,9 +21,12 @@ const actor = { subject: 'system', requestId: undefined };
 export class QuotaSweeper implements OnApplicationBootstrap, OnModuleDestroy {
   private timer: NodeJS.Timeout | undefined;
   private sweeping: Promise<void> | undefined;
+  /** Holders that have ended, and since when this process knows. */
+  private endedSinceMs: ReadonlyMap<string, number> = new Map();
 
   constructor(
     private readonly transactions: Transactions,
+    @Inject(CONFIG) private readonly config: RegistryConfig,
     @Inject(LOGGER) private readonly logger: Logger,
   ) {}
 
@@ -42,39 +46,76 @@ export class QuotaSweeper implements OnApplicationBootstrap, OnModuleDestroy {
     await this.sweeping;
   }
 
-  async sweep(): Promise<void> {
+  /** @param nowMs on the clock of this process, which nobody sets */
+  async sweep(nowMs = performance.now()): Promise<void> {
     await this.transactions.write(actor, endOverrides);
-    await this.transactions.write(actor, (tx) => endLeases(tx, false));
-    await this.transactions.write(actor, (tx) => endLeases(tx, true));
+    await this.transactions.write(actor, async (tx) => {
+      await endLeases(tx, await lockSilent(tx), 'all else');
+      await tx.manager.query(deleteFreed);
+    });
+    await this.transactions.write(actor, async (tx) => {
+      const over = this.over(await lockEnded(tx), nowMs);
+      await endLeases(tx, over, 'concurrency');
+    });
   }
+
+  /**
+   * Whose last request must be over, even if it began just before its gateway had to stop. Not by the database's clock: were that set
+   * forward, requests of gateways that live would still run.
+   */
+  private over(ended: readonly EndedHolder[], nowMs: number): string[] {
+    const since = new Map(ended.map(({ holder }) => [holder, this.endedSinceMs.get(holder) ?? nowMs]));
+    this.endedSinceMs = since;
+    const leaseMs = this.config.SLUICE_QUOTA_LEASE_MS;
+    return ended
+      .filter(({ holder, hold_ms: holdMs }) => nowMs - (since.get(holder) ?? nowMs) >= leaseMs + holdMs)
+      .map(({ holder }) => holder);
+  }
+}
+
+interface EndedHolder {
+  readonly holder: string;
+  /** The longest that a request can last. */
+  readonly hold_ms: number;
 }
 
 /** In place of a holder's `hold_ms`: what it held of concurrency is free again. */
 const freed = -1;
 
-/** Holders before counts, as lease calls lock them. Those that have ended are kept for a day: they must never come back. */
-const lockSilent = `
-  SELECT holder FROM quota_holders WHERE NOT ended AND expires_at < now() ORDER BY holder FOR UPDATE`;
-const lockOver = `
-  SELECT holder FROM quota_holders
-  WHERE ended AND hold_ms >= 0 AND expires_at + hold_ms * interval '1 millisecond' < now() ORDER BY holder FOR UPDATE`;
+/** They are kept for a day: they must never come back. */
+const deleteFreed = `
+  DELETE FROM quota_holders WHERE ended AND hold_ms = ${freed} AND expires_at < now() - interval '1 day'`;
 
-/** @param isConcurrency requests at a time, which are freed, or all else, which counts as used */
-async function endLeases({ manager }: WriteContext, isConcurrency: boolean): Promise<void> {
-  const rows = await manager.query<{ holder: string }[]>(isConcurrency ? lockOver : lockSilent);
-  const holders = rows.map(({ holder }) => holder);
-  if (holders.length > 0) {
-    const counts = await lockCountsOf(manager, holders, isConcurrency);
-    const rules = await readRules(manager, [...new Set(counts.map(({ quota_id }) => quota_id))]);
-    const ended = counts.map((count) => {
-      const rule = rules.get(count.quota_id);
-      return rule
-        ? holders.reduce((row, holder) => ({ ...count, ...endLease(rule, row, holder, rule.nowMs) }), count)
-        : count;
-    });
-    await writeCounts(manager, ended);
-    const change = isConcurrency ? `hold_ms = ${freed}` : 'ended = true';
-    await manager.query(`UPDATE quota_holders SET ${change} WHERE holder = ANY($1::uuid[])`, [holders]);
-  }
-  await manager.query(`DELETE FROM quota_holders WHERE expires_at < now() - interval '1 day'`);
+/** Holders before counts, as lease calls lock them. */
+async function lockSilent({ manager }: WriteContext): Promise<string[]> {
+  const rows = await manager.query<{ holder: string }[]>(
+    'SELECT holder FROM quota_holders WHERE NOT ended AND expires_at < now() ORDER BY holder FOR UPDATE',
+  );
+  return rows.map(({ holder }) => holder);
+}
+
+const lockEnded = ({ manager }: WriteContext): Promise<EndedHolder[]> =>
+  manager.query<EndedHolder[]>(
+    'SELECT holder, hold_ms FROM quota_holders WHERE ended AND hold_ms >= 0 ORDER BY holder FOR UPDATE',
+  );
+
+/** @param units requests at a time, which are freed, or all else, which counts as used */
+async function endLeases(
+  { manager }: WriteContext,
+  holders: readonly string[],
+  units: 'concurrency' | 'all else',
+): Promise<void> {
+  if (holders.length === 0) return;
+  const isConcurrency = units === 'concurrency';
+  const counts = await lockCountsOf(manager, holders, isConcurrency);
+  const rules = await readRules(manager, [...new Set(counts.map(({ quota_id }) => quota_id))]);
+  const ended = counts.map((count) => {
+    const rule = rules.get(count.quota_id);
+    return rule
+      ? holders.reduce((row, holder) => ({ ...count, ...endLease(rule, row, holder, rule.nowMs) }), count)
+      : count;
+  });
+  await writeCounts(manager, ended);
+  const change = isConcurrency ? `hold_ms = ${freed}` : 'ended = true';
+  await manager.query(`UPDATE quota_holders SET ${change} WHERE holder = ANY($1::uuid[])`, [holders]);
 }

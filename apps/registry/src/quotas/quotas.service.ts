@@ -5,7 +5,7 @@ import { QuotaEntity, QuotaWindowEntity } from '#database/entities/quota.entity'
 import { Transactions } from '#database/transactions';
 import type { WriteContext } from '#database/transactions';
 import { SluiceError } from '#platform/errors';
-import { advance, emptyRow } from '#quota/ledger';
+import { emptyRow, grantExtra } from '#quota/ledger';
 import { Injectable } from '@nestjs/common';
 import { isDeepStrictEqual } from 'node:util';
 import { And, DataSource, Equal, In, MoreThan, Raw } from 'typeorm';
@@ -106,20 +106,24 @@ export class QuotasService {
   grant(id: string, input: z.output<typeof GrantQuota>, caller: Caller): Promise<Quota> {
     const make = async (tx: WriteContext): Promise<Quota> => {
       const row = await lockQuota(tx, id);
+      if (row.window === null)
+        throw new SluiceError(
+          'INVALID_REQUEST',
+          'Concurrency has no window to grant in. Change the limit, or override it for a time.',
+        );
       const before = toQuota(row);
       const count = { quota_id: id, key: keyOf(row, input.client_id) };
       const rule = (await readRules(tx.manager, [id])).get(id);
       const last = (await lockCounts(tx.manager, [count])).get(nameOf(count)) ?? emptyRow;
       if (!rule) throw new Error(`the rule of quota ${id} cannot be read`);
-      const now = advance(last, rule, rule.nowMs);
-      const used = now.used - input.amount;
-      await writeCounts(tx.manager, [{ ...count, ...now, used }]);
+      const granted = grantExtra(rule, last, input.amount, rule.nowMs);
+      await writeCounts(tx.manager, [{ ...count, ...granted }]);
       const after = await saveChanged(tx, row);
       await tx.audit({
         action: 'quota.grant',
         subject: subjectOf(row),
-        before: { ...before, used: now.used },
-        after: { ...after, used, grant: input },
+        before: { ...before, used: granted.used + input.amount },
+        after: { ...after, used: granted.used, grant: input },
       });
       return after;
     };
