@@ -9,8 +9,7 @@ import type { Costs } from '#quota/costs';
 import { LeaseDesk, isDenial, settleAll } from '#quota/lease-desk';
 import type { Admission } from '#quota/lease-desk';
 import { heldSince } from './referee.js';
-import type { Ticket } from './referee.js';
-import type { World } from './world.js';
+import type { Referee, Ticket } from './referee.js';
 
 /** What becomes of a lease call: answered; answered after it was sent again; never heard by the ledger; heard, its answer lost. */
 export type Fate = 'answered' | 'twice' | 'unheard' | 'unanswered';
@@ -21,6 +20,17 @@ export const holdMs = 60_000;
 /** Of histories in which it does not matter who asks. */
 const onlyClient = 'client';
 let holders = 0;
+
+/** What a gateway has to do with. */
+export interface Surroundings {
+  /** The true time. */
+  nowMs: number;
+  readonly isAway: boolean;
+  readonly quotas: readonly SnapshotQuota[];
+  readonly referee: Referee;
+  serve(call: LeaseCall): LeaseAnswer | undefined;
+  admitted(charged: readonly Cell[], costs: Costs, sinceMs: number): Ticket;
+}
 
 interface Call extends LeaseCall {
   /** The last change of quotas that the gateway knew of. */
@@ -88,7 +98,7 @@ export class Gateway {
   private readonly gateways: { readonly fromMs: number; readonly count: number }[];
 
   constructor(
-    private readonly world: World,
+    private readonly world: Surroundings,
     index: number,
   ) {
     this.offsetMs = index * 7_777_777;
@@ -108,7 +118,7 @@ export class Gateway {
   /** The snapshot of the moment arrives. */
   hear(): void {
     this.quotas = this.world.quotas;
-    this.desk.refresh(this.book.replace(this.quotas));
+    this.desk.refresh(this.book.replace(this.quotas), this.nowMs);
   }
 
   /** Sends what there is to send. Half of the delay lies before the ledger, half behind it. */
@@ -196,7 +206,7 @@ export class Gateway {
 
   async leave(): Promise<void> {
     if (!(await this.isAwake())) return;
-    this.desk.giveBackAll();
+    this.desk.giveBackAll(this.nowMs);
     for (let round = 0; round < 5 && this.desk.hasDemand && !this.world.isAway; round += 1) this.sync();
   }
 

@@ -69,6 +69,10 @@ export class Cell {
   private isExhausted = false;
   private reportedMs = -Infinity;
   private toRelease = 0;
+  /** Must go back, and cannot be taken meanwhile. */
+  private revoked = 0;
+  /** What requests from before do not use must go back too: it was granted by another limit. */
+  private changedMs = -Infinity;
   private grantedLimit: number | undefined;
   private readonly demand: Demand;
   private readonly localShare = new LocalShare();
@@ -126,7 +130,7 @@ export class Cell {
     // Even the next window may have passed while nothing happened here.
     if (nowMs >= edges.endedAtMs) return false;
     if (nowMs >= edges.endsAtMs && this.ahead - this.aheadSpent < amount) return false;
-    return this.remaining >= amount && nowMs < this.term.untilMs;
+    return this.remaining - this.revoked >= amount && nowMs < this.term.untilMs;
   }
 
   /** Whether the ledger said that there is no more. */
@@ -153,6 +157,7 @@ export class Cell {
     const used = this.rule.unit === 'concurrency' ? 0 : Math.min(actual, this.held - this.spent);
     this.spent += used;
     this.remaining = Math.min(this.remaining + reserved - used, this.held - this.spent);
+    if (takenAtMs <= this.changedMs) this.revoked = Math.min(this.revoked + reserved - used, this.remaining);
   }
 
   /** Without the registry: takes it from a part of the limit for this gateway alone. */
@@ -171,7 +176,7 @@ export class Cell {
     else if (isShared && this.left < this.remaining)
       this.toRelease = Math.max(0, this.remaining - Math.ceil(this.demand.ratePerMs * 1_000) - 1);
     const isDue = this.spent > 0 && (isIdle || nowMs - this.reportedMs > reportEveryMs);
-    return this.toRelease > 0 || isDue || (!isIdle && this.wantAhead(nowMs));
+    return this.toRelease > 0 || this.revoked >= 1 || isDue || (!isIdle && this.wantAhead(nowMs));
   }
 
   /** Asks for a block of the next window, once it is time. @returns whether it does */
@@ -183,18 +188,21 @@ export class Cell {
   }
 
   /** The limit changed or the count was reset: what is held goes back and the ledger is asked anew. */
-  giveBack(): void {
+  giveBack(nowMs: number): void {
     this.offerAll();
+    this.revoked = this.remaining;
+    this.changedMs = nowMs;
     this.aheadWanted = 0;
     this.shortUntilMs = -Infinity;
   }
 
   /** What to tell the ledger. What is given back cannot be taken any more. */
   report(nowMs: number): LeaseItem {
-    const isLeft = this.toRelease > 0;
+    const toRelease = Math.max(this.toRelease, this.revoked);
+    const isLeft = toRelease > 0;
     // The ledger counts whole tokens. A part of one is told with the next report, or taken for a whole one by who leaves.
     const spent = isLeft ? Math.ceil(this.spent) : Math.floor(this.spent);
-    const released = Math.max(0, Math.floor(Math.min(this.toRelease, this.remaining)));
+    const released = Math.max(0, Math.floor(Math.min(toRelease, this.remaining)));
     const isBusy = this.waiting > 0 || (released === 0 && this.remaining < this.lowWater);
     const item: LeaseItem = {
       quota_id: this.rule.id,
@@ -212,6 +220,7 @@ export class Cell {
     this.spent = Math.max(0, this.spent - spent);
     this.remaining = Math.min(this.remaining - released, this.held - this.spent);
     this.toRelease = 0;
+    this.revoked = Math.max(0, Math.min(this.revoked - released, this.remaining));
     this.asked = this.waiting;
     this.waiting = 0;
     this.queued = false;
@@ -249,7 +258,7 @@ export class Cell {
   begin(window: number, nowMs: number): void {
     this.window = window;
     this.sinceMs = nowMs;
-    this.remaining = this.held = this.spent = 0;
+    this.remaining = this.held = this.spent = this.revoked = 0;
     this.ahead = this.aheadSpent = this.aheadWanted = 0;
     this.askAheadAtMs = Infinity;
     this.edges.nextStart = 0;

@@ -90,9 +90,9 @@ export class LeaseDesk {
   }
 
   /** What the snapshot changed goes back. */
-  refresh(cells: readonly Cell[]): void {
+  refresh(cells: readonly Cell[], nowMs: number): void {
     for (const cell of cells) {
-      cell.giveBack();
+      cell.giveBack(nowMs);
       this.queue(cell);
     }
   }
@@ -115,8 +115,9 @@ export class LeaseDesk {
   }
 
   /** Puts everything on the list to give it back: the gateway leaves. */
-  giveBackAll(): void {
-    this.refresh([...this.book.cells()].filter(({ held, ahead }) => held > 0 || ahead > 0));
+  giveBackAll(nowMs: number): void {
+    const holding = [...this.book.cells()].filter(({ held, ahead }) => held > 0 || ahead > 0);
+    this.refresh(holding, nowMs);
   }
 
   /** The items of the next call; without any it only renews. */

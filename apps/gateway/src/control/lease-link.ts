@@ -46,7 +46,7 @@ export class LeaseLink {
     this.desk.onDemand = () => undefined;
     const timer = setTimeout(() => this.stop.abort(), farewellMs);
     await this.calling;
-    this.desk.giveBackAll();
+    this.desk.giveBackAll(performance.now());
     while (this.desk.hasDemand && !this.desk.unreachable) await this.send(this.nextCall());
     clearTimeout(timer);
     this.stop.abort();

@@ -104,7 +104,7 @@ export class Core {
     } finally {
       this.isApplying = false;
     }
-    this.leases.refresh(this.quotas.replace(snapshot.quotas));
+    this.leases.refresh(this.quotas.replace(snapshot.quotas), performance.now());
     if (this.mustRecompile) this.recompile();
   }
 
