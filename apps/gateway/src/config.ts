@@ -86,6 +86,7 @@ export const dataPlaneSettings = (settings: GatewaySettings, nodeTls: () => Node
   maxWaitMs: settings.SLUICE_GATEWAY_MAX_WAIT_MS,
   adaptiveLimit: settings.SLUICE_GATEWAY_ADAPTIVE_LIMIT,
   connectTimeoutMs: settings.SLUICE_GATEWAY_CONNECT_TIMEOUT_MS,
+  hasFastLane: settings.SLUICE_GATEWAY_FAST_LANE,
 });
 
 /** Where the certificate of the public side is; undefined without one. @throws ConfigError when one of the two files is not named */

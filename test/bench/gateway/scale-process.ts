@@ -160,6 +160,7 @@ async function run(folder: string): Promise<ScaleResult> {
       maxCachedTokens: 1,
       bodyTimeoutMs: 60_000,
       corsOrigins: new Set(),
+      hasFastLane: true,
       maxConnectionsPerNode: 1,
       maxWaiting: 256,
       maxWaitMs: 1_000,

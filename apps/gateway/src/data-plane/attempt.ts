@@ -2,6 +2,7 @@
 import type { Dispatcher } from 'undici';
 import { sluiceHeaders } from '#contracts/oip';
 import { hint, observe } from '#routing/balancer';
+import type { AnswerControl, AnswerHandler } from './node-lane/answer.js';
 import type { Replica } from './upstreams.js';
 
 export type ResponseHeaders = Readonly<Record<string, string | string[] | undefined>>;
@@ -18,10 +19,10 @@ const saneLoad = /^\d{1,6}$/;
 
 const dropped = new Error('The gateway does not need this answer any more');
 
-export class Attempt implements Dispatcher.DispatchHandler {
+export class Attempt implements AnswerHandler, Dispatcher.DispatchHandler {
   /** Bytes of a response have arrived: the request must not be sent again. */
   answered = false;
-  private controller: Dispatcher.DispatchController | undefined;
+  private controller: AnswerControl | undefined;
   private isDropped = false;
   private isOver = false;
   /** When the answer began; 0 before. */
@@ -62,12 +63,12 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.controller?.resume();
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
+  onRequestStart(controller: AnswerControl): void {
     this.controller = controller;
     if (this.isDropped) controller.abort(dropped);
   }
 
-  onResponseStart(_: Dispatcher.DispatchController, status: number, headers: ResponseHeaders): void {
+  onResponseStart(_: AnswerControl, status: number, headers: ResponseHeaders): void {
     if (status < 200) return;
     this.answered = true;
     if (this.isDropped) return;
@@ -79,7 +80,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.owner.onHeaders(this, status, headers);
   }
 
-  onResponseData(_: Dispatcher.DispatchController, chunk: Buffer): void {
+  onResponseData(_: AnswerControl, chunk: Buffer): void {
     if (!this.isDropped) this.owner.onData(this, chunk);
   }
 
@@ -88,7 +89,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (!this.isDropped) this.owner.onEnd(this);
   }
 
-  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+  onResponseError(_: AnswerControl, error: Error): void {
     this.end();
     if (!this.isDropped) this.owner.onFailure(this, error);
   }

@@ -3,7 +3,6 @@
  * only while no byte of an answer has arrived and the body can be sent again, within the deadline and the retry budget. Where an
  * endpoint hedges, a second replica is asked when the first takes unusually long: that is the one retry, and the first answer counts.
  */
-import type { Dispatcher } from 'undici';
 import { codeHeader } from '#contracts/errors';
 import { sluiceHeaders } from '#contracts/oip';
 import { outcomeOf } from './outcome-code.js';
@@ -16,6 +15,7 @@ import { refusal } from './errors.js';
 import type { Refusal } from './errors.js';
 import type { Exchange } from './exchange.js';
 import type { Visitor } from './gate.js';
+import type { NodeRequest } from './node-lane/lane.js';
 import { nodeHeaders, nodePath, timeoutMsOf } from './node-request.js';
 import { noteTiming } from './node-timing.js';
 import { pick } from './pick.js';
@@ -24,7 +24,7 @@ import { refuse, writeAnswerHead } from './respond.js';
 import { isPrediction, isTensorFlow } from './routes.js';
 import type { TableVersion } from './routing-table.js';
 import type { Shadow } from './shadow.js';
-import { dispatchAlone } from './upstreams.js';
+import { dispatchAlone, dispatchHeld } from './upstreams.js';
 import type { Replica } from './upstreams.js';
 import { isNodeTrouble, isRelayed, judge, neverConnected, nobodyServes, troubleAtNode } from './verdict.js';
 
@@ -188,14 +188,16 @@ class Forwarding implements AttemptOwner, Visitor {
       headers.push('content-length', body.contentLength);
     if (exchange.sentMs === 0) exchange.sentMs = nowMs;
     this.attempt = new Attempt(replica, this);
-    const options: Dispatcher.DispatchOptions = {
+    const request: Omit<NodeRequest, 'body'> = {
       path: nodePath(replica, operation),
       method: isPrediction(operation) ? 'POST' : exchange.req.method === 'HEAD' ? 'HEAD' : 'GET',
       headers,
-      body: body === undefined ? null : body.kind === 'held' ? (body.bytes ?? null) : asBody(body.chunks()),
     };
-    if (alone) dispatchAlone(replica, options, this.attempt);
-    else replica.pool.dispatch(options, this.attempt);
+    if (body?.kind !== 'streamed' && !alone)
+      return dispatchHeld(replica, { ...request, body: body?.bytes }, this.attempt);
+    const sent = body?.kind === 'streamed' ? asBody(body.chunks()) : (body?.bytes ?? null);
+    if (alone) dispatchAlone(replica, { ...request, headers, body: sent }, this.attempt);
+    else replica.pool.dispatch({ ...request, headers, body: sent }, this.attempt);
   }
 
   /** Only bodies that can be sent twice, and only once it is known what takes long. */

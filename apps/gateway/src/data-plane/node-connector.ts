@@ -15,7 +15,7 @@ export interface ServerTls {
   readonly servername: string | undefined;
 }
 
-type Connector = ReturnType<typeof buildConnector>;
+export type Connector = ReturnType<typeof buildConnector>;
 
 /** undici spreads its options over others: what is undefined must not be there. */
 const definedOf = <T extends object>(options: T): T =>

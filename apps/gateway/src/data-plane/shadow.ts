@@ -15,6 +15,7 @@ import { pick } from './pick.js';
 import { Recording, maxComparedBytes } from './recording.js';
 import { isPrediction, isTensorFlow } from './routes.js';
 import type { TableVersion } from './routing-table.js';
+import { dispatchHeld } from './upstreams.js';
 import type { Replica } from './upstreams.js';
 
 export interface ShadowSettings {
@@ -102,9 +103,9 @@ export class Shadows {
       path: nodePath(replica, exchange.route.operation),
       method: 'POST' as const,
       headers: [...uncompressed(fields), sluiceHeaders.shadow, '1'],
-      body: body.bytes ?? null,
+      body: body.bytes,
     };
-    replica.pool.dispatch(options, attempt);
+    dispatchHeld(replica, options, attempt);
   }
 
   private conclude(shadow: Shadow, taken: Recording | undefined): void {

@@ -2,17 +2,20 @@
  * Nodes and replicas as this gateway sees them: connections, load and health. They outlive snapshots: a replica keeps what was
  * learnt about it for as long as each snapshot lists it.
  */
-import { Client, Pool } from 'undici';
+import { Client, Pool, errors } from 'undici';
 import type { Dispatcher } from 'undici';
 import type { SnapshotExternalNode } from '#contracts/snapshot';
 import { newLoad } from '#routing/balancer';
 import type { Load } from '#routing/balancer';
 import { newHealth } from '#routing/outlier';
 import type { Health } from '#routing/outlier';
+import type { Attempt } from './attempt.js';
 import { Gate } from './gate.js';
 import type { GateSettings } from './gate.js';
 import { nodeConnector } from './node-connector.js';
-import type { NodeTls, ServerTls } from './node-connector.js';
+import type { Connector, NodeTls, ServerTls } from './node-connector.js';
+import { NodeLane } from './node-lane/lane.js';
+import type { NodeRequest } from './node-lane/lane.js';
 
 /** A server that is not Sluice's own. */
 export interface ExternalServer {
@@ -30,8 +33,10 @@ export interface Replica {
   /** Undefined for a node of ours. */
   readonly external: ExternalServer | undefined;
   readonly pool: Pool;
+  /** For plain requests; only nodes of ours have one. */
+  readonly lane: NodeLane | undefined;
   /** How connections to it are opened. */
-  readonly connecting: Client.Options;
+  readonly connecting: ConnectOptions;
   readonly load: Load;
   readonly health: Health;
 }
@@ -40,10 +45,21 @@ export interface UpstreamSettings extends GateSettings {
   readonly connectTimeoutMs: number;
   /** Of the moment: the same object until something changes. */
   readonly nodeTls: () => NodeTls;
+  /** Whether plain requests go past undici. */
+  readonly hasFastLane: boolean;
 }
 
 /** Shorter than any node keeps an idle connection, so that ours closes first. A node's Keep-Alive hint shortens it further. */
 const keepAliveMs = 4_000;
+const maxKeepAliveMs = 30_000;
+
+type ConnectOptions = Client.Options & { readonly connect: Connector };
+
+/** Sends a request whose body can be sent again, by the shortest way that the replica has. */
+export function dispatchHeld({ lane, pool }: Replica, request: NodeRequest, attempt: Attempt): void {
+  if (lane) lane.dispatch(request, attempt);
+  else pool.dispatch({ ...request, headers: [...request.headers], body: request.body ?? null }, attempt);
+}
 
 /** Sends on a connection of its own: a retry must not meet another stale socket of the pool. */
 export function dispatchAlone(
@@ -56,14 +72,14 @@ export function dispatchAlone(
   client.close(() => undefined);
 }
 
-const clientOptions = (
+const connectOptions = (
   { connectTimeoutMs, nodeTls }: UpstreamSettings,
   own: ServerTls | undefined,
-): Client.Options => ({
+): ConnectOptions => ({
   pipelining: 1,
   connect: nodeConnector(nodeTls, own, connectTimeoutMs),
   keepAliveTimeout: keepAliveMs,
-  keepAliveMaxTimeout: 30_000,
+  keepAliveMaxTimeout: maxKeepAliveMs,
   // The request's own deadline governs.
   headersTimeout: 0,
   bodyTimeout: 0,
@@ -81,10 +97,7 @@ const isSame = (replica: Replica, { external }: ReplicaSite, { pool }: Connectio
   replica.pool === pool && replica.external?.authorization === (external?.authorization ?? undefined);
 
 /** Connections to one address, and how they are opened. */
-interface Connections {
-  readonly pool: Pool;
-  readonly connecting: Client.Options;
-}
+type Connections = Pick<Replica, 'pool' | 'lane' | 'connecting'>;
 
 /** What the versions of one model are reached through. */
 interface ModelUpstreams {
@@ -147,8 +160,11 @@ export class Upstreams {
         for (const [key, connected] of last.connections) connections.set(key, connected);
       },
       commit: () => {
-        for (const [key, { pool }] of this.connections)
-          if (!connections.has(key)) pool.close(() => undefined);
+        for (const [key, { pool, lane }] of this.connections) {
+          if (connections.has(key)) continue;
+          pool.close(() => undefined);
+          lane?.close();
+        }
         this.connections = connections;
         this.models = models;
       },
@@ -171,7 +187,9 @@ export class Upstreams {
 
   /** Breaks off what is still under way. */
   async destroy(): Promise<void> {
-    await Promise.all([...this.connections.values()].map(({ pool }) => pool.destroy()));
+    const all = [...this.connections.values()];
+    for (const { lane } of all) lane?.destroy(new errors.ClientDestroyedError());
+    await Promise.all(all.map(({ pool }) => pool.destroy()));
   }
 
   private connect(
@@ -183,16 +201,27 @@ export class Upstreams {
     const connected =
       next.get(key) ??
       this.connections.get(key) ??
-      this.newConnections(address, external && ownTlsOf(external));
+      this.newConnections(address, external);
     next.set(key, connected);
     ofModel.set(key, connected);
     return connected;
   }
 
-  private newConnections(address: string, own: ServerTls | undefined): Connections {
-    const connecting = clientOptions(this.settings, own);
-    const connections = this.settings.maxConnectionsPerNode;
-    return { pool: new Pool(new URL(address).origin, { ...connecting, connections }), connecting };
+  private newConnections(address: string, external: ReplicaSite['external']): Connections {
+    const { maxConnectionsPerNode, hasFastLane } = this.settings;
+    const connecting = connectOptions(this.settings, external && ownTlsOf(external));
+    const { origin } = new URL(address);
+    const lane = {
+      connect: connecting.connect,
+      maxConnections: maxConnectionsPerNode,
+      keepAliveMs,
+      maxKeepAliveMs,
+    };
+    return {
+      pool: new Pool(origin, { ...connecting, connections: maxConnectionsPerNode }),
+      lane: hasFastLane && !external ? new NodeLane(origin, lane) : undefined,
+      connecting,
+    };
   }
 }
 
@@ -204,7 +233,7 @@ const ownTlsOf = ({ ca_pem, server_name }: NonNullable<ReplicaSite['external']>)
 /** What was learnt of the last one holds for the next, which only differs in how it is spoken to. */
 function newReplica(
   { nodeId, address, path, external }: ReplicaSite,
-  { pool, connecting }: Connections,
+  connections: Connections,
   last: Replica | undefined,
   nowMs: number,
 ): Replica {
@@ -214,8 +243,7 @@ function newReplica(
     address,
     path,
     external: external && { authorization: external.authorization ?? undefined, isReady },
-    pool,
-    connecting,
+    ...connections,
     load: last?.load ?? newLoad(nowMs),
     health: last?.health ?? newHealth(),
   };

@@ -4,6 +4,7 @@
  */
 import { maxHeaderSize } from 'node:http';
 import type { CallerHeaders } from '../caller.js';
+import { asciiValue, readFieldLines } from '../field-lines.js';
 
 export interface PlainHead {
   readonly method: 'GET' | 'POST';
@@ -15,19 +16,6 @@ export interface PlainHead {
   readonly isLast: boolean;
   /** Of the head itself, with the empty line. */
   readonly byteLength: number;
-}
-
-/** RFC 9110 §5.6.2. */
-const isTokenChar = charSet("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
-/** Visible ASCII, space and tab: no control characters, and none of the bytes above ASCII (RFC 9110 §5.5). */
-const isValueChar = charSet(
-  `\t${String.fromCharCode(...Array.from({ length: 0x7f - 0x20 }, (_, i) => i + 0x20))}`,
-);
-
-function charSet(chars: string): Uint8Array {
-  const set = new Uint8Array(256);
-  for (const char of chars) set[char.charCodeAt(0)] = 1;
-  return set;
 }
 
 /** Only what RFC 3986 allows in path and query. */
@@ -46,8 +34,6 @@ const notPlain: ReadonlySet<string> = new Set([
   'set-cookie',
   '__proto__',
 ]);
-
-const [tab, space, lineFeed, carriageReturn, colon] = [9, 32, 10, 13, 58];
 
 /**
  * The head that `bytes` begin with; `incomplete` while it may still become a plain one, `not plain` as soon as it cannot.
@@ -93,28 +79,10 @@ function lengthOf(text: string | undefined, isPost: boolean): number | undefined
 /** Undefined when a line is not a plain field, or a name comes twice. */
 function readFields(text: string, from: number): Record<string, string> | undefined {
   const headers = Object.create(null) as Record<string, string>;
-  for (let at = from; at < text.length;) {
-    const nameEnd = skip(text, at, isTokenChar);
-    if (nameEnd === at || text.charCodeAt(nameEnd) !== colon) return undefined;
-    let valueStart = nameEnd + 1;
-    while (isBlank(text.charCodeAt(valueStart))) valueStart += 1;
-    const lineEnd = skip(text, valueStart, isValueChar);
-    if (text.charCodeAt(lineEnd) !== carriageReturn || text.charCodeAt(lineEnd + 1) !== lineFeed)
-      return undefined;
-    let valueEnd = lineEnd;
-    while (valueEnd > valueStart && isBlank(text.charCodeAt(valueEnd - 1))) valueEnd -= 1;
-    const name = text.slice(at, nameEnd).toLowerCase();
-    if (headers[name] !== undefined || notPlain.has(name)) return undefined;
-    headers[name] = text.slice(valueStart, valueEnd);
-    at = lineEnd + 2;
-  }
-  return headers;
-}
-
-const isBlank = (code: number): boolean => code === space || code === tab;
-
-function skip(text: string, from: number, set: Uint8Array): number {
-  let at = from;
-  while (set[text.charCodeAt(at)] === 1) at += 1;
-  return at;
+  const isPlain = readFieldLines(text, from, asciiValue, (name, value) => {
+    if (headers[name] !== undefined || notPlain.has(name)) return false;
+    headers[name] = value;
+    return true;
+  });
+  return isPlain ? headers : undefined;
 }

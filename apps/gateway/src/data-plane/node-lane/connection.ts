@@ -1,0 +1,92 @@
+/** One connection to a node: carries one request and its answer at a time, then waits for the next. Never sends a request twice. */
+import type { Socket } from 'node:net';
+import { errors } from 'undici';
+import type { Answer, Carrier } from './answer.js';
+
+/** Bodies up to this size are joined with the head to one string: a single cheap write instead of a gathered one. */
+const joinedBytes = 16_384;
+
+export interface ConnectionOwner {
+  /** The connection can carry another request. @param keepAliveMs as the node said it, if it did */
+  onFree(connection: NodeConnection, keepAliveMs: number | undefined): void;
+  onClosed(connection: NodeConnection): void;
+}
+
+export class NodeConnection implements Carrier {
+  /** When it is too old to be used again, on the monotonic clock. */
+  staleAtMs = 0;
+  private answer: Answer | undefined;
+
+  constructor(
+    private readonly socket: Socket,
+    private readonly owner: ConnectionOwner,
+  ) {
+    socket
+      .on('data', (bytes: Buffer) => this.onData(bytes))
+      .on('end', () => this.onEnd())
+      .on('error', (error) => this.breakOff(error))
+      .on('close', () => {
+        this.breakOff(new errors.SocketError('The connection to the node broke'));
+        owner.onClosed(this);
+      });
+  }
+
+  /** @param head of the request, Latin-1 */
+  send(head: string, body: Buffer | undefined, answer: Answer): void {
+    const { socket } = this;
+    this.answer = answer;
+    answer.begin(this);
+    if (body === undefined) socket.write(head, 'latin1');
+    else if (body.length <= joinedBytes) socket.write(head + body.toString('latin1'), 'latin1');
+    else {
+      socket.cork();
+      socket.write(head, 'latin1');
+      socket.write(body);
+      socket.uncork();
+    }
+  }
+
+  pause(): void {
+    this.socket.pause();
+  }
+
+  resume(): void {
+    this.socket.resume();
+  }
+
+  release(keepAliveMs: number | undefined): void {
+    const { socket } = this;
+    this.answer = undefined;
+    if (socket.isPaused()) socket.resume();
+    // An answer that came before the whole request was sent leaves the rest of that in the way of the next.
+    if (keepAliveMs === 0 || socket.writableLength > 0 || socket.destroyed) this.destroy();
+    else this.owner.onFree(this, keepAliveMs);
+  }
+
+  destroy(): void {
+    this.answer = undefined;
+    this.socket.destroy();
+  }
+
+  breakOff(reason: Error): void {
+    const { answer } = this;
+    this.destroy();
+    answer?.fail(reason);
+  }
+
+  get isUsable(): boolean {
+    return !this.socket.destroyed && this.socket.writable;
+  }
+
+  private onData(bytes: Buffer): void {
+    if (this.answer) this.answer.take(bytes);
+    // Nobody asked for anything: it is out of step.
+    else this.destroy();
+  }
+
+  private onEnd(): void {
+    const { answer } = this;
+    this.destroy();
+    answer?.end(new errors.SocketError('The node closed the connection'));
+  }
+}
