@@ -198,10 +198,7 @@ export class Upstreams {
     ofModel: Map<string, Connections>,
   ): Connections {
     const key = external ? JSON.stringify([address, external.ca_pem, external.server_name]) : address;
-    const connected =
-      next.get(key) ??
-      this.connections.get(key) ??
-      this.newConnections(address, external);
+    const connected = next.get(key) ?? this.connections.get(key) ?? this.newConnections(address, external);
     next.set(key, connected);
     ofModel.set(key, connected);
     return connected;
