@@ -9,11 +9,11 @@ import { newLoad } from '#routing/balancer';
 import type { Load } from '#routing/balancer';
 import { newHealth } from '#routing/outlier';
 import type { Health } from '#routing/outlier';
-import type { Attempt } from './attempt.js';
 import { Gate } from './gate.js';
 import type { GateSettings } from './gate.js';
 import { nodeConnector } from './node-connector.js';
 import type { Connector, NodeTls, ServerTls } from './node-connector.js';
+import type { AnswerHandler } from './node-lane/answer.js';
 import { NodeLane } from './node-lane/lane.js';
 import type { NodeRequest } from './node-lane/lane.js';
 
@@ -56,9 +56,13 @@ const maxKeepAliveMs = 30_000;
 type ConnectOptions = Client.Options & { readonly connect: Connector };
 
 /** Sends a request whose body can be sent again, by the shortest way that the replica has. */
-export function dispatchHeld({ lane, pool }: Replica, request: NodeRequest, attempt: Attempt): void {
-  if (lane) lane.dispatch(request, attempt);
-  else pool.dispatch({ ...request, headers: [...request.headers], body: request.body ?? null }, attempt);
+export function dispatchHeld(
+  { lane, pool }: Replica,
+  request: NodeRequest,
+  handler: AnswerHandler & Dispatcher.DispatchHandler,
+): void {
+  if (lane) lane.dispatch(request, handler);
+  else pool.dispatch({ ...request, headers: [...request.headers], body: request.body ?? null }, handler);
 }
 
 /** Sends on a connection of its own: a retry must not meet another stale socket of the pool. */
