@@ -4,12 +4,12 @@ import { z } from 'zod';
 import { Name } from '#contracts/common';
 import { ConfigError, booleanSetting, commonSettings, portSetting, secretSetting } from '#platform/env';
 import { messageOf } from '#platform/errors';
+import type { ServerTls, ServerTlsSettings } from '#platform/server-tls';
 import { parseOrigins } from './data-plane/cors.js';
 import type { DataPlaneSettings } from './data-plane/core.js';
 import type { NodeTls } from './data-plane/node-connector.js';
 import { parseTrustList } from './data-plane/forwarded.js';
 import type { ListenSettings } from './data-plane/server.js';
-import type { PublicTls, PublicTlsSettings } from './public-tls.js';
 
 const mebibyte = 1_048_576;
 const bytes = z.coerce.number().int().min(0).max(2_147_483_647);
@@ -90,18 +90,21 @@ export const dataPlaneSettings = (settings: GatewaySettings, nodeTls: () => Node
 });
 
 /** Where the certificate of the public side is; undefined without one. @throws ConfigError when one of the two files is not named */
-export function tlsSettings(settings: GatewaySettings): PublicTlsSettings | undefined {
+export function tlsSettings(settings: GatewaySettings): ServerTlsSettings | undefined {
   const { SLUICE_GATEWAY_TLS_CERT: certFile, SLUICE_GATEWAY_TLS_KEY: keyFile } = settings;
   if (certFile === undefined && keyFile === undefined) return undefined;
   if (certFile === undefined || keyFile === undefined)
     throw new ConfigError(
       'SLUICE_GATEWAY_TLS_CERT and SLUICE_GATEWAY_TLS_KEY go together: set both or none.',
     );
-  return { certFile, keyFile, minVersion: settings.SLUICE_GATEWAY_TLS_MIN_VERSION };
+  const minVersion = settings.SLUICE_GATEWAY_TLS_MIN_VERSION;
+  // HTTP/1.1 is all that is spoken here, and ALPN says so (RFC 7301 §3.2).
+  const fixed = { minVersion, ALPNProtocols: ['http/1.1'] };
+  return { what: 'the public address', certFile, keyFile, fixed };
 }
 
 /** How the public side listens. */
-export const listenSettings = (settings: GatewaySettings, tls: PublicTls | undefined): ListenSettings => ({
+export const listenSettings = (settings: GatewaySettings, tls: ServerTls | undefined): ListenSettings => ({
   tls,
   host: settings.SLUICE_GATEWAY_HOST,
   port: settings.SLUICE_GATEWAY_PORT,

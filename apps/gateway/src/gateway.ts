@@ -4,6 +4,7 @@ import { createClient } from '#client/client';
 import type { SluiceClient } from '#client/client';
 import type { Logger } from '#platform/logger';
 import { openSpans } from '#platform/open-spans';
+import { ServerTls } from '#platform/server-tls';
 import { startAdmin } from './admin/admin.js';
 import { openAccessLog } from './access-log-file.js';
 import { dataPlaneSettings, listenSettings, tlsSettings } from './config.js';
@@ -20,7 +21,6 @@ import { UsageSender } from './control/usage-sender.js';
 import { Core } from './data-plane/core.js';
 import { listen } from './data-plane/server.js';
 import { followNodeTls } from './node-tls.js';
-import { PublicTls } from './public-tls.js';
 
 export interface Gateway {
   readonly url: string;
@@ -31,9 +31,9 @@ export interface Gateway {
   close(): Promise<void>;
 }
 
-async function openTls(settings: GatewaySettings, logger: Logger): Promise<PublicTls | undefined> {
+async function openTls(settings: GatewaySettings, logger: Logger): Promise<ServerTls | undefined> {
   const files = tlsSettings(settings);
-  return files && (await PublicTls.open(files, logger));
+  return files && (await ServerTls.open(files, logger));
 }
 
 function startLeases(

@@ -5,10 +5,10 @@
 import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { ConfigError } from '#platform/env';
+import { FollowedFiles } from '#platform/followed-files';
 import type { Logger } from '#platform/logger';
 import type { GatewaySettings } from './config.js';
 import type { NodeTls } from './data-plane/node-connector.js';
-import { FollowedFiles } from './followed-files.js';
 
 type NodeTlsSettings = Pick<
   GatewaySettings,

@@ -6,7 +6,7 @@ import { Name } from '#contracts/common';
 import type { CodecLimits } from '#inference/limits';
 import type { TracingSettings } from '#platform/open-spans';
 import { ConfigError, commonSettings, loadEnv, portSetting, secretSetting } from '#platform/env';
-import type { FrontTlsFiles } from './serving/front-tls.js';
+import type { ServerTlsSettings } from '#platform/server-tls';
 
 const bytesSetting = z.coerce.number().int().min(1);
 
@@ -71,7 +71,7 @@ export interface NodeConfig {
   readonly port: number;
   /** Where gateways reach this node; undefined: host and the port that it got. */
   readonly address: string | undefined;
-  readonly tls: FrontTlsFiles | undefined;
+  readonly tls: ServerTlsSettings | undefined;
   readonly dataFolder: string;
   readonly cacheBytes: number;
   readonly cores: number;
@@ -102,10 +102,11 @@ export interface NodeConfig {
 }
 
 /** @throws ConfigError when one of the two files is not named */
-function tlsFiles(env: z.output<typeof NodeSettings>): FrontTlsFiles | undefined {
+function tlsFiles(env: z.output<typeof NodeSettings>): ServerTlsSettings | undefined {
   const { SLUICE_NODE_TLS_CERT: certFile, SLUICE_NODE_TLS_KEY: keyFile } = env;
   const clientCaFile = env.SLUICE_NODE_TLS_CLIENT_CA;
-  if (certFile !== undefined && keyFile !== undefined) return { certFile, keyFile, clientCaFile };
+  if (certFile !== undefined && keyFile !== undefined)
+    return { what: 'the node (SLUICE_NODE_TLS_CERT, _KEY, _CLIENT_CA)', certFile, keyFile, clientCaFile };
   if (certFile === undefined && keyFile === undefined && clientCaFile === undefined) return undefined;
   throw new ConfigError('SLUICE_NODE_TLS_CERT and SLUICE_NODE_TLS_KEY go together: set both or none.');
 }

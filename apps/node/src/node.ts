@@ -5,17 +5,18 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { decodeJwt } from 'jose';
+import { pause } from '#client/backoff';
 import { createClient } from '#client/client';
 import type { NodeLease } from '#contracts/nodes';
 import { messageOf } from '#platform/errors';
 import { programVersion } from '#platform/program';
 import type { Logger } from '#platform/logger';
 import { openSpans } from '#platform/open-spans';
+import { ServerTls } from '#platform/server-tls';
 import type { SpanSink } from '#platform/spans';
 import type { TokenRules } from '#platform/tokens';
 import { ArtifactCache } from './agent/artifact-cache.js';
 import { artifactSource } from './agent/artifact-source.js';
-import { pause } from './agent/backoff.js';
 import { Gate } from './agent/gate.js';
 import { Membership } from './agent/membership.js';
 import { ReplicaSet } from './agent/replica-set.js';
@@ -23,7 +24,6 @@ import { removeFolder } from './agent/version-folder.js';
 import type { NodeConfig } from './config.js';
 import { GatewayAuth } from './serving/gateway-auth.js';
 import { KeptBytes } from './serving/kept-bytes.js';
-import { readFrontTls } from './serving/front-tls.js';
 import { createFront } from './serving/http-server.js';
 
 export interface Node {
@@ -50,8 +50,9 @@ function rulesOf(lease: NodeLease): TokenRules {
 }
 
 export async function startNode(config: NodeConfig, logger: Logger): Promise<Node> {
+  const tls = config.tls && (await ServerTls.open(config.tls, logger));
   const spans = await openSpans(config.tracing, 'node', config.name, logger);
-  const running = new RunningNode(config, logger, spans);
+  const running = new RunningNode(config, logger, spans, tls);
   await running.start();
   return running;
 }
@@ -73,6 +74,7 @@ class RunningNode implements Node {
     private readonly config: NodeConfig,
     private readonly logger: Logger,
     private readonly spans: SpanSink | undefined,
+    private readonly tls: ServerTls | undefined,
   ) {
     this.registered = new Promise((resolve) => (this.markRegistered = resolve));
     this.replicas = this.createReplicas();
@@ -103,6 +105,7 @@ class RunningNode implements Node {
     this.server.closeIdleConnections();
     await this.replicas.whenIdle();
     await closed;
+    this.tls?.close();
     this.replicas.close();
     const report = { draining: true, replicas: [] };
     await this.membership?.stop(
@@ -184,7 +187,7 @@ class RunningNode implements Node {
       serverName: this.config.serverName,
       programVersion,
       logger: this.logger,
-      tls: this.config.tls && readFrontTls(this.config.tls),
+      tls: this.tls,
       spans: this.spans,
     });
   }

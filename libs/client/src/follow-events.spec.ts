@@ -54,6 +54,6 @@ it('tells of events that it cannot read, passes them over, and tells of each bre
   ]);
   expect(seen[1]).toMatchObject({ id: '2', error: { name: 'ZodError' } });
   expect(seen[2]).toMatchObject({ id: '3', error: { name: 'SyntaxError' } });
-  expect(seen[3]).toMatchObject({ error: { message: 'the registry ended the stream' }, retryInMs: 50 });
+  expect(seen[3]).toMatchObject({ error: { message: 'the registry ended the stream' }, retryInMs: 100 });
   expect(asked).toEqual([undefined, '4', '5']);
 });

@@ -4,6 +4,7 @@
  */
 import { ChangeEvent, changeEventName, resetEventName } from '#contracts/events';
 import { routes } from '#contracts/routes';
+import { backoffMs, pause, registryBackoff } from './backoff.js';
 import { SluiceClientError, errorFrom, send } from './client.js';
 import type { ClientOptions } from './client.js';
 import { readEvents, textOf } from './event-stream.js';
@@ -58,7 +59,7 @@ export async function* followEvents(
       error = thrown;
     }
     if (signal.aborted) return;
-    const retryInMs = Math.min(5_000, 100 * 2 ** Math.min(failures, 10)) * (0.5 + random() / 2);
+    const retryInMs = backoffMs(registryBackoff, failures + 1, random);
     yield { kind: 'interrupted', error, retryInMs };
     await pause(retryInMs, signal);
   }
@@ -114,16 +115,3 @@ async function* chunksOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8
     await reader.cancel().catch(() => undefined);
   }
 }
-
-/** Ends early with the signal. */
-const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const end = (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end);
-    if (signal.aborted) end();
-  });

@@ -1,10 +1,9 @@
 /** The gateway's own credential: gets it with the join token, renews it early, keeps it when the registry is away. */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { backoffMs, pause, registryBackoff } from '#client/backoff';
 import { createClient } from '#client/client';
 import type { SluiceClient } from '#client/client';
 import { programVersion } from '#platform/program';
 import type { Logger } from '#platform/logger';
-import { backoffMs } from './backoff.js';
 import type { GatewayFiles, SavedCredential } from './files.js';
 
 export interface CredentialOptions {
@@ -33,15 +32,13 @@ export async function keepCredential(options: CredentialOptions, signal: AbortSi
     try {
       const lifeMs = await renew(client, options, signal);
       failures = 0;
-      await sleep(Math.min(maxRenewMs, Math.max(minRenewMs, lifeMs * renewAfterShare)), undefined, {
-        signal,
-      });
+      await pause(Math.min(maxRenewMs, Math.max(minRenewMs, lifeMs * renewAfterShare)), signal);
     } catch (error) {
       if (signal.aborted) return;
       failures += 1;
       if (failures === 1 || failures % 10 === 0)
         options.logger.warn({ err: error, failures }, 'cannot register with the registry');
-      await sleep(backoffMs(failures, Math.random), undefined, { signal }).catch(() => undefined);
+      await pause(backoffMs(registryBackoff, failures, Math.random), signal);
     }
   }
 }

@@ -2,14 +2,13 @@
  * Follows the registry's snapshot: applies each one that comes, saves it, and comes back after every break. Never takes away what
  * the data plane already has.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { backoffMs, pause, registryBackoff } from '#client/backoff';
 import { send } from '#client/client';
 import { readEvents } from '#client/event-stream';
 import type { TextBytes } from '#client/event-stream';
 import { routes } from '#contracts/routes';
 import { snapshotEvent } from '#contracts/snapshot';
 import type { Logger } from '#platform/logger';
-import { backoffMs } from './backoff.js';
 
 export interface FollowOptions {
   readonly registryUrl: string;
@@ -37,7 +36,7 @@ export async function follow(options: FollowOptions, signal: AbortSignal): Promi
       if (failures === 1 || failures % 10 === 0)
         options.logger.warn({ err: error, failures }, 'the snapshot stream broke; serving the last snapshot');
     }
-    await sleep(backoffMs(Math.max(1, failures), Math.random), undefined, { signal }).catch(() => undefined);
+    await pause(backoffMs(registryBackoff, failures, Math.random), signal);
   }
 }
 

@@ -2,13 +2,13 @@
  * Carries the lease desk's calls to the registry: one at a time, each with all that has come together since the last, and each
  * sent again as it was until it is answered. Gives everything back at the end.
  */
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { v7 as uuidv7 } from 'uuid';
+import { backoffMs, pause, registryBackoff } from '#client/backoff';
 import { SluiceClientError } from '#client/client';
 import type { LeaseAnswer, LeaseCall } from '#contracts/quotas';
 import type { Logger } from '#platform/logger';
 import type { LeaseDesk } from '#quota/lease-desk';
-import { backoffMs } from './backoff.js';
 
 export interface LeaseLinkOptions {
   readonly call: (body: LeaseCall, signal: AbortSignal) => Promise<LeaseAnswer>;
@@ -66,7 +66,7 @@ export class LeaseLink {
     const call = this.nextCall();
     const { signal } = this.stop;
     for (let failures = 1; !(await this.send(call)) && !signal.aborted; failures += 1)
-      await sleep(backoffMs(failures, Math.random), undefined, { signal }).catch(() => undefined);
+      await pause(backoffMs(registryBackoff, failures, Math.random), signal);
   }
 
   private nextCall(): LeaseCall {

@@ -4,7 +4,7 @@ import { createServer as createTlsServer } from 'node:https';
 import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import type { AddressInfo, BlockList } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { PublicTls } from '../public-tls.js';
+import type { ServerTls } from '#platform/server-tls';
 import type { Core } from './core.js';
 import { refusal } from './errors.js';
 import type { Refusal } from './errors.js';
@@ -111,7 +111,7 @@ export interface ListenSettings {
   /** How long a caller may take for the head of a request. */
   readonly headersTimeoutMs: number;
   /** Undefined: plain HTTP. */
-  readonly tls: PublicTls | undefined;
+  readonly tls: ServerTls | undefined;
   /** Whether plain requests to endpoints go past node:http. */
   readonly hasFastLane: boolean;
   /** Whose X-Forwarded fields are believed. */

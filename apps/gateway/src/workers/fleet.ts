@@ -9,10 +9,10 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
+import { backoffMs } from '#client/backoff';
 import type { Logger } from '#platform/logger';
 import { StartError } from '#platform/start';
 import type { GatewaySettings } from '../config.js';
-import { backoffMs } from '../control/backoff.js';
 
 /** What a worker says of itself: that it listens, and that it has something to serve from. */
 const WorkerMessage = z.discriminatedUnion('type', [
@@ -22,6 +22,7 @@ const WorkerMessage = z.discriminatedUnion('type', [
 
 /** A worker that lived so long has forgiven the deaths before it. */
 const stableMs = 60_000;
+const restartBackoff = { firstMs: 200, maxMs: 5_000 };
 
 /** The settings in which the worker of a slot differs. The first keeps the folder, so that one gateway can become several and back. */
 export function workerEnv(settings: GatewaySettings, slot: number): Record<string, string> {
@@ -130,7 +131,7 @@ export class Fleet {
   }
 
   private async restart(slot: Slot): Promise<void> {
-    if (slot.deaths > 1) await sleep(backoffMs(slot.deaths - 1, Math.random));
+    if (slot.deaths > 1) await sleep(backoffMs(restartBackoff, slot.deaths - 1, Math.random));
     if (this.isClosing) return;
     this.restarts += 1;
     this.launch(slot);

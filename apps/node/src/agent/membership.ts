@@ -3,12 +3,12 @@
  * follows the assignments. When the registry is away it tries again with back-off and nothing else changes: what serves
  * goes on serving. A lost lease means registering again.
  */
+import { backoffMs, pause, registryBackoff } from '#client/backoff';
 import { SluiceClientError, createClient } from '#client/client';
 import type { SluiceClient } from '#client/client';
 import type { Assignment, NodeLease, RegisterNode, RenewLease } from '#contracts/nodes';
 import { messageOf } from '#platform/errors';
 import type { Logger } from '#platform/logger';
-import { backoffMs, pause } from './backoff.js';
 import { Wake } from './wake.js';
 
 export interface MembershipOptions {
@@ -26,7 +26,6 @@ const callMs = 10_000;
 const pollWaitMs = 25_000;
 /** Changes within this time travel in one report. */
 const debounceMs = 15;
-const backoff = { firstMs: 200, maxMs: 5_000 };
 
 /** The registry does not know this node or its credential any more. */
 export function hasLostLease(error: unknown): boolean {
@@ -113,7 +112,7 @@ export class Membership {
       } catch (error) {
         if (signal.aborted) return undefined;
         logger.warn({ registry: registryUrl, failures, reason: messageOf(error) }, 'registering failed');
-        await pause(backoffMs(backoff, failures, random), signal);
+        await pause(backoffMs(registryBackoff, failures, random), signal);
       }
     }
     return undefined;
@@ -189,7 +188,7 @@ export class Membership {
         failures += 1;
         this.options.logger.warn({ failures, reason: messageOf(error) }, `${what} failed`);
         onFailure?.();
-        await pause(backoffMs(backoff, failures, this.options.random), signal);
+        await pause(backoffMs(registryBackoff, failures, this.options.random), signal);
         if (hasLostLease(error)) end();
       }
     }

@@ -1,10 +1,10 @@
 /** Fetching a version's files through an absence of the registry. */
+import { backoffMs, pause } from '#client/backoff';
 import { SluiceClientError } from '#client/client';
 import type { VersionFile } from '#contracts/models';
 import { messageOf } from '#platform/errors';
 import { CorruptArtifactError } from './artifact-cache.js';
 import type { ArtifactCache } from './artifact-cache.js';
-import { backoffMs, pause } from './backoff.js';
 
 const backoff = { firstMs: 250, maxMs: 15_000 };
 /** An artifact that is refused, or arrives with other bytes, so often is given up until the replica's next try. */

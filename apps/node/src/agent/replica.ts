@@ -4,6 +4,7 @@
  * set of replicas and says when its state changes; it decides nothing about other replicas.
  */
 import { join } from 'node:path';
+import { backoffMs, pause } from '#client/backoff';
 import { allot, memoryOfRunners, neededInstances } from '#contracts/allotment';
 import type { Allotment } from '#contracts/allotment';
 import type { Assignment, ReplicaReport, ReplicaState } from '#contracts/nodes';
@@ -20,7 +21,6 @@ import type { CrewLimits } from '../serving/crew.js';
 import type { KeptBytes } from '../serving/kept-bytes.js';
 import { LoadError } from '../serving/runner-process.js';
 import type { ArtifactCache } from './artifact-cache.js';
-import { backoffMs, pause } from './backoff.js';
 import type { Tenant } from './memory-budget.js';
 import { fetchPatiently } from './patient-fetch.js';
 import { fillFolder, removeFolder } from './version-folder.js';

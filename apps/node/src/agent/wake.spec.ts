@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest';
-import { backoffMs, pause } from './backoff.js';
 import { Gate } from './gate.js';
 import { Wake } from './wake.js';
 
@@ -37,22 +36,5 @@ describe('Gate', () => {
     expect(order).toEqual(['second', 'third']);
     leaveThird?.();
     (await gate.enter())();
-  });
-});
-
-describe('backoffMs', () => {
-  it('doubles to its bound, half of it random', () => {
-    const backoff = { firstMs: 100, maxMs: 1_000 };
-    expect([1, 2, 3, 10].map((failures) => backoffMs(backoff, failures, () => 1))).toEqual([
-      100, 200, 400, 1_000,
-    ]);
-    expect(backoffMs(backoff, 1, () => 0)).toBe(50);
-  });
-
-  it('is cut short by an abort', async () => {
-    const abort = new AbortController();
-    const waiting = pause(60_000, abort.signal);
-    abort.abort();
-    await waiting;
   });
 });

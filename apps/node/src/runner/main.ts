@@ -5,6 +5,7 @@
 import { isTypical } from '#contracts/allotment';
 import { hasRows } from '#contracts/rows';
 import { Socket } from 'node:net';
+import { setPriority } from 'node:os';
 import { UnloadableModelError, loadMeasured } from './engine.js';
 import { FrameReader, FrameWriter } from './frames.js';
 import type { Frame } from './frames.js';
@@ -21,6 +22,10 @@ import { machineMs } from './machine-clock.js';
 import { cleanReason } from './reason.js';
 import { RequestQueue } from './request-queue.js';
 import type { QueueOptions } from './request-queue.js';
+
+/** Computing yields to whoever only passes messages: the front answers at once even where runners want more than there are cores. */
+const niceness = 5;
+setPriority(niceness);
 
 // A terminal's Ctrl-C reaches the whole process group; only the node decides when a runner ends.
 process.on('SIGINT', () => undefined);

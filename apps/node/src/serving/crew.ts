@@ -2,6 +2,7 @@
  * The runner processes of one version: starts them, replaces with back-off those that die and without haste those that
  * have grown too large, sends all of them away and brings them back. It knows nothing of jobs but whether a runner has any.
  */
+import { backoffMs } from '#client/backoff';
 import { messageOf } from '#platform/errors';
 import type { Logger } from '#platform/logger';
 import type { LoadMessage, LoadedMessage } from '../runner/messages.js';
@@ -27,8 +28,7 @@ export interface CrewOptions {
   readonly onHopeless: (reason: string) => void;
 }
 
-const firstRestartMs = 100;
-const maxRestartMs = 30_000;
+const restartBackoff = { firstMs: 100, maxMs: 30_000 };
 /** A runner that lived this long has forgiven the deaths before it. */
 const stableMs = 60_000;
 /** From this many deaths in a row without a living runner the version counts as unhealthy. */
@@ -37,11 +37,9 @@ const unhealthyDeaths = 3;
 const growthFactor = 3;
 const leastMaxBytes = 2 ** 30;
 
-/** The wait before the next start after `deaths` deaths in a row: none at first, then doubling, ± 25 %. */
-export function restartDelayMs(deaths: number, random: () => number): number {
-  if (deaths <= 1) return 0;
-  return Math.min(maxRestartMs, firstRestartMs * 2 ** (deaths - 2)) * (0.75 + random() / 2);
-}
+/** The wait before the next start after `deaths` deaths in a row: none at first. */
+export const restartDelayMs = (deaths: number, random: () => number): number =>
+  deaths <= 1 ? 0 : backoffMs(restartBackoff, deaths - 1, random);
 
 /** The size from which a runner is replaced. */
 export const maxBytesOf = (loadedBytes: number, configuredBytes: number | undefined): number =>

@@ -3,15 +3,15 @@
  * no tensor, and nothing in it waits for a model; only health is open, everything else needs a gateway's credential.
  */
 import { createServer as createHttpServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import { createServer as createHttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
-import type { TlsOptions } from 'node:tls';
 import { codeHeader } from '#contracts/errors';
 import type { ErrorCode } from '#contracts/errors';
 import { nodeExtensions } from '#contracts/oip';
 import { SluiceError } from '#platform/errors';
 import type { Logger } from '#platform/logger';
+import type { ServerTls } from '#platform/server-tls';
 import type { SpanSink } from '#platform/spans';
 import { sendError, sendJson } from './answers.js';
 import type { FrontContext, FrontLimits } from './front-context.js';
@@ -39,7 +39,7 @@ export interface FrontOptions {
   readonly programVersion: string;
   readonly logger: Logger;
   /** Undefined: plain HTTP. */
-  readonly tls: TlsOptions | undefined;
+  readonly tls: ServerTls | undefined;
   readonly spans: SpanSink | undefined;
 }
 
@@ -65,14 +65,19 @@ export function createFront(options: FrontOptions): Server {
     requestTimeout: limits.bodyTimeoutMs,
     connectionsCheckingInterval: checkEveryMs,
   };
-  const server = options.tls
-    ? createHttpsServer({ ...settings, ...options.tls })
-    : createHttpServer(settings);
+  const server = open(settings, options.tls);
   server.on('request', (req: IncomingMessage, res: ServerResponse) => {
     if (options.isDraining()) res.shouldKeepAlive = false;
     route(front, parse(req.url ?? '/'), req, res);
   });
   server.on('clientError', answerBrokenRequest);
+  return server;
+}
+
+function open(settings: ServerOptions, tls: ServerTls | undefined): Server {
+  if (!tls) return createHttpServer(settings);
+  const server = createHttpsServer({ ...settings, ...tls.options });
+  tls.follow(server);
   return server;
 }
 

@@ -7,12 +7,15 @@ import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { createWriteStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { backoffMs } from '#client/backoff';
 import { messageOf } from '#platform/errors';
 import { z } from 'zod';
 import { StartError } from '#platform/start';
 import { codeOf } from '../error-code.js';
-import { countFailure, restartDelayMs } from './backoff.js';
+import { countFailure } from './count-failure.js';
 import { exitReason, isTrace, readLogLine, type LogLine } from './log-line.js';
+
+const restartBackoff = { firstMs: 250, maxMs: 15_000 };
 
 export type PartState = 'STARTING' | 'READY' | 'BACKING_OFF' | 'STOPPING' | 'STOPPED';
 
@@ -197,7 +200,7 @@ export class Part {
       );
       return;
     }
-    const delayMs = restartDelayMs(this.failures, this.random);
+    const delayMs = Math.round(backoffMs(restartBackoff, this.failures, this.random));
     this.enter('BACKING_OFF', `${reason}; next try in ${delayMs} ms`);
     this.timer = setTimeout(() => this.launch(), delayMs);
   }

@@ -3,8 +3,8 @@
  * still to come, changes nothing and is told once. Knows nothing of what the files are for.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { messageOf } from '#platform/errors';
-import type { Logger } from '#platform/logger';
+import { messageOf } from './errors.js';
+import type { Logger } from './logger.js';
 
 /** Files are looked at and not watched: a mounted secret changes by the swap of a link, which no watcher of the file sees. */
 export const reloadEveryMs = 1_000;

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { packageRoot } from '#platform/program';
-import { PublicTls } from './public-tls.js';
+import { packageRoot } from './program.js';
+import { ServerTls } from './server-tls.js';
 
 const fixture = (name: string): string => join(packageRoot, 'test/fixtures/tls', name);
 let folder: string;
-let tls: PublicTls;
+let tls: ServerTls;
 const said = new EventEmitter();
 const logger = pino({}, { write: (line) => said.emit('line', line) });
 
@@ -18,11 +18,11 @@ beforeEach(async () => {
   await copyFile(fixture('first.pem'), join(folder, 'crt'));
   await copyFile(fixture('first.key'), join(folder, 'key'));
   const settings = {
+    what: 'the test',
     certFile: join(folder, 'crt'),
     keyFile: join(folder, 'key'),
-    minVersion: 'TLSv1.2',
-  } as const;
-  tls = await PublicTls.open(settings, logger);
+  };
+  tls = await ServerTls.open(settings, logger);
 });
 afterEach(async () => {
   tls.close();

@@ -1,11 +1,14 @@
-/** Waiting before the next try: exponential with jitter, so that many nodes do not come back in one wave. */
+/** Waiting before the next try: exponential with jitter, so that many who lost the same thing do not come back in one wave. */
 
 export interface Backoff {
   readonly firstMs: number;
   readonly maxMs: number;
 }
 
-/** The wait after `failures` failures in a row: half fixed, half random. */
+/** Between calls of a registry that does not answer. */
+export const registryBackoff: Backoff = { firstMs: 200, maxMs: 5_000 };
+
+/** The wait after `failures` failures in a row, at least 1: half of it certain, half left to chance. */
 export function backoffMs({ firstMs, maxMs }: Backoff, failures: number, random: () => number): number {
   const ceiling = Math.min(maxMs, firstMs * 2 ** Math.min(30, Math.max(0, failures - 1)));
   return ceiling * (0.5 + random() / 2);
