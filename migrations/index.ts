@@ -28,6 +28,7 @@ import { SignInProviders1795638197791 } from './1795638197791-sign-in-providers.
 import { Integrity1795650000000 } from './1795650000000-integrity.js';
 import { Creations1795660000000 } from './1795660000000-creations.js';
 import { StagesAreAliases1795661000000 } from './1795661000000-stages-are-aliases.js';
+import { ExternalHealth1795664582999 } from './1795664582999-external-health.js';
 
 export const migrations: readonly (new () => MigrationInterface)[] = [
   Initial1795478760562,
@@ -58,4 +59,5 @@ export const migrations: readonly (new () => MigrationInterface)[] = [
   Integrity1795650000000,
   Creations1795660000000,
   StagesAreAliases1795661000000,
+  ExternalHealth1795664582999,
 ];

@@ -60,6 +60,7 @@ describe('an external node', () => {
       authorization: 'Bearer a-secret',
       ca_pem: caPem,
       server_name: 'triton.internal',
+      protocols: ['oip'],
     });
     const [stored] = await registry.dataSource.query<{ authorization: string }[]>(
       'SELECT "authorization" FROM external_nodes WHERE name = $1',
@@ -93,6 +94,72 @@ describe('an external node', () => {
       query: { subject_prefix: `external-nodes/${node}` },
     });
     expect(JSON.stringify(items)).not.toContain('a-secret');
+  });
+
+  it('is among the nodes, with what gateways find of it', async () => {
+    const node = `seen-${model}`;
+    const body = {
+      address: 'http://10.0.0.1:8000',
+      protocols: ['oip' as const, 'tfserving' as const],
+      serves: [{ model, version: 1, served_model: 'x' }],
+    };
+    const { id, protocols } = await externalNodes().put({ params: { node }, body });
+    expect(protocols).toEqual(body.protocols);
+    const seen = () => registry.admin.nodes.read({ params: { node_id: id } });
+    expect(await seen()).toMatchObject({
+      name: node,
+      external: true,
+      capacity: null,
+      program_version: null,
+      lease_expires_at: null,
+      state: 'LOST',
+      replicas: [{ model, version: 1, state: 'ASSIGNED' }],
+    });
+    const report = (credential: string, ready: boolean) =>
+      registry.clientWith(credential).externalNodes.report({
+        body: {
+          replicas: [
+            { node_id: id, model, version: 1, ready },
+            { node_id: id, model, version: 99, ready: true },
+            { node_id: id, model: 'gone', version: 1, ready: true },
+          ],
+        },
+      });
+    await report(gateway, true);
+    expect(await seen()).toMatchObject({ state: 'READY', replicas: [{ state: 'READY', reason: null }] });
+    const other = (
+      await registry
+        .clientWith(gatewayJoinToken)
+        .gateways.register({ body: { name: 'gw-2', program_version: '0.1.0' } })
+    ).credential;
+    await report(other, true);
+    await report(gateway, false);
+    expect(await seen()).toMatchObject({ state: 'READY' });
+    await report(other, false);
+    expect(await seen()).toMatchObject({ state: 'LOST', replicas: [{ state: 'FAILED' }] });
+    await registry.dataSource.query(
+      `UPDATE external_reports SET is_ready = true, reported_at = now() - interval '31 seconds'`,
+    );
+    expect(await seen()).toMatchObject({ state: 'LOST', replicas: [{ state: 'ASSIGNED' }] });
+
+    const { items } = await registry.admin.nodes.list({ query: { page_size: 1_000 } });
+    expect(items).toContainEqual(await seen());
+    const pages: string[] = [];
+    for (let page_token: string | undefined; ;) {
+      const page = await registry.admin.nodes.list({
+        query: { page_size: 1, ...(page_token ? { page_token } : {}) },
+      });
+      pages.push(...page.items.map((item) => item.id));
+      if (page.next_page_token === undefined) break;
+      page_token = page.next_page_token;
+    }
+    expect(pages).toEqual(items.map((item) => item.id));
+    await expect(registry.admin.nodes.drain({ params: { node_id: id } })).rejects.toMatchObject({
+      code: 'INVALID_REQUEST',
+    });
+    await expect(report(registry.adminToken, true)).rejects.toMatchObject({ code: 'FORBIDDEN' });
+    await externalNodes().remove({ params: { node } });
+    await expect(seen()).rejects.toMatchObject({ code: 'NODE_NOT_FOUND' });
   });
 
   it('put by many at once under one name is one node', async () => {

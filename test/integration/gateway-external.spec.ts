@@ -42,6 +42,15 @@ async function startExternal(wishes: Partial<OipServerWishes> = {}): Promise<Oip
 
 type External = Awaited<ReturnType<typeof startExternal>>;
 
+const externalNode = (id: string, node: Partial<SnapshotExternalNode> = {}): SnapshotExternalNode => ({
+  node_id: id,
+  authorization: null,
+  ca_pem: null,
+  server_name: null,
+  protocols: ['oip'],
+  ...node,
+});
+
 /** Version 1 at `own`, version 2 at the external server, half of the traffic each. */
 function snapshotOf(
   own: readonly TestNode[],
@@ -62,7 +71,7 @@ function snapshotOf(
         ],
       },
     }),
-    external_nodes: [{ node_id: external.id, authorization: null, ca_pem: null, server_name: null, ...node }],
+    external_nodes: [externalNode(external.id, node)],
   };
 }
 
@@ -178,15 +187,64 @@ describe('an external node', () => {
     expect(await statistics('/v2/models/iris/stats')).toEqual([ownRow]);
   });
 
-  it('is not asked in the words of TensorFlow Serving', async () => {
+  it('is asked in the words that it speaks only; the traffic of others goes to who does, and explain says so', async () => {
     const own = await TestNode.start('own');
     const external = await startExternal();
+    const servable = await TestNode.start('servable');
+    let state = 'AVAILABLE';
+    servable.respond = (req, res) => {
+      const { url } = req;
+      if (req.method === 'GET') res.end(JSON.stringify({ model_version_status: [{ version: '9', state }] }));
+      else if (url === '/v1/models/half/versions/9:predict') res.end('{"predictions":[1]}');
+      else res.writeHead(404).end();
+    };
     const gateway = await startTestGateway(registry.url);
-    await publish(registry, gateway, snapshotOf([own], external));
+    await publish(registry, gateway, {
+      ...makeSnapshot({
+        keys: registry.keys,
+        versions: {
+          1: [own.replica],
+          2: [{ node_id: external.id, address: external.url, serves: { model: 'flowers', version: '7' } }],
+          3: [{ ...servable.replica, serves: { model: 'half', version: '9' } }],
+        },
+        traffic: { split: [1, 2, 3].map((version) => ({ version, weight: 1 })) },
+      }),
+      external_nodes: [externalNode(external.id), externalNode(servable.id, { protocols: ['tfserving'] })],
+    });
     await untilReady(gateway);
-    const refused = await send(gateway, '/v1/models/iris/versions/2:predict');
-    expect([refused.status, refused.headers.get('x-sluice-code')]).toEqual([501, 'NOT_SUPPORTED']);
-    expect((await send(gateway, '/v1/models/iris/versions/1:predict')).status).toBe(200);
+    await until(() => versionAt(gateway, 3)?.ready === true, 'version 3 ready');
+    const versionsOf = async (path: string) => {
+      const answers = await Promise.all(Array.from({ length: 40 }, () => send(gateway, path)));
+      expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200));
+      return [...new Set(answers.map(({ headers }) => headers.get('x-sluice-version')))].toSorted();
+    };
+    expect(await versionsOf('/v2/models/iris/infer')).toEqual(['1', '2']);
+    expect(await versionsOf('/v1/models/iris:predict')).toEqual(['1', '3']);
+    for (const path of ['/v1/models/iris/versions/2:predict', '/v2/models/iris/versions/3/infer']) {
+      const refused = await send(gateway, path);
+      expect([refused.status, refused.headers.get('x-sluice-code')]).toEqual([501, 'NOT_SUPPORTED']);
+    }
+    const authorization = `Bearer ${await makeToken(registry.keys, { scope: 'admin' })}`;
+    for (const [protocol, silent, speaking] of [
+      ['oip', 3, 2],
+      ['tfserving', 2, 3],
+    ] as const) {
+      const query = `endpoint=iris&protocol=${protocol}`;
+      const answer = await fetch(`${gateway.adminUrl}/explain?${query}`, { headers: { authorization } });
+      expect(await answer.json()).toMatchObject({
+        protocol,
+        gated: [silent],
+        other_protocol: [silent],
+        split: [
+          { version: 1, share: 0.5 },
+          { version: speaking, share: 0.5 },
+        ],
+        replicas: [{ protocols: ['oip', 'tfserving'] }, { version: speaking, protocols: [protocol] }],
+      });
+    }
+    state = 'UNLOADING';
+    await until(() => versionAt(gateway, 3)?.ready === false, 'version 3 is gone');
+    expect(await versionsOf('/v1/models/iris:predict')).toEqual(['1']);
   });
 });
 

@@ -103,7 +103,7 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
   const admin = await startAdmin(core, settings);
   const link = startLink(core, intake, settings, files, logger);
   const probes = probeEjected(core, logger);
-  const checks = new ExternalChecks(core, logger);
+  const checks = new ExternalChecks(core, registry, logger);
   return {
     url: server.url,
     adminUrl: admin.url,

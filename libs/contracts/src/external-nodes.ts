@@ -1,6 +1,6 @@
 /**
- * External nodes: servers of the Open Inference Protocol that are not Sluice's own (Triton, KServe, another node). Nobody places
- * anything on them; an administrator says what they serve, and each gateway asks them whether they are ready.
+ * External nodes: servers that are not Sluice's own and speak the Open Inference Protocol (Triton, KServe, another node) or TensorFlow
+ * Serving's REST. Nobody places anything on them; an administrator says what they serve, and each gateway asks them whether they are ready.
  */
 import { z } from 'zod';
 import {
@@ -30,6 +30,16 @@ export const ExternalReplica = z
   .meta({ id: 'ExternalReplica' });
 export type ExternalReplica = z.infer<typeof ExternalReplica>;
 
+/** What a server may speak: the Open Inference Protocol, or TensorFlow Serving's REST. */
+export const inferenceProtocols = ['oip', 'tfserving'] as const;
+export const InferenceProtocol = z.enum(inferenceProtocols);
+export type InferenceProtocol = z.infer<typeof InferenceProtocol>;
+
+export const InferenceProtocols = z
+  .array(InferenceProtocol)
+  .min(1)
+  .refine((protocols) => new Set(protocols).size === protocols.length, 'names a protocol twice');
+
 const isDistinct = (serves: readonly ExternalReplica[]): boolean =>
   new Set(serves.map(({ model, version }) => JSON.stringify([model, version]))).size === serves.length;
 
@@ -53,6 +63,9 @@ const shape = {
     .nullable()
     .default(null)
     .describe("The name in the server's certificate; null: that of the address"),
+  protocols: InferenceProtocols.default(['oip']).describe(
+    'What the server speaks; callers of another protocol are answered by other nodes',
+  ),
   serves: z.array(ExternalReplica).max(1_000).refine(isDistinct, 'names a version twice'),
 };
 
@@ -81,6 +94,14 @@ export const ExternalNode = z
 export type ExternalNode = z.infer<typeof ExternalNode>;
 export const ListExternalNodes = z.strictObject({ ...pageQuery });
 export const ExternalNodePage = pageOf(ExternalNode);
+
+/** What a gateway found when it asked external nodes whether they are ready. What it does not name, it does not know. */
+export const ReportExternalReplicas = z.strictObject({
+  replicas: z
+    .array(z.strictObject({ node_id: Id, model: ModelName, version: VersionNumber, ready: z.boolean() }))
+    .max(10_000),
+});
+export type ReportExternalReplicas = z.infer<typeof ReportExternalReplicas>;
 
 /** A version without files: external nodes alone serve it, so there is nothing that Sluice could check or place. */
 export const CreateExternalVersion = z.strictObject({

@@ -12,7 +12,7 @@ export const replicaStates = ['ASSIGNED', 'FETCHING', 'LOADING', 'READY', 'DRAIN
 export const ReplicaState = z.enum(replicaStates);
 export type ReplicaState = z.infer<typeof ReplicaState>;
 
-/** READY takes traffic; DRAINING is leaving by order; LOST has let its lease run out. */
+/** READY takes traffic; DRAINING is leaving by order; LOST has let its lease run out, or is external and no gateway finds it ready. */
 export const nodeStates = ['READY', 'DRAINING', 'LOST'] as const;
 export const NodeState = z.enum(nodeStates);
 export type NodeState = z.infer<typeof NodeState>;
@@ -43,11 +43,12 @@ export const NodeInfo = z
     name: Name,
     address: z.url(),
     labels: z.record(z.string().max(250), z.string().max(250)),
-    capacity: NodeCapacity,
-    program_version: z.string(),
+    external: z.boolean().describe("A server that is not Sluice's own: see /api/v1/external-nodes"),
+    capacity: NodeCapacity.nullable().describe('null: an external node does not tell'),
+    program_version: z.string().nullable().describe('null: of an external node'),
     state: NodeState,
     cordoned: z.boolean().describe('Drained by an operator; resume lifts it'),
-    lease_expires_at: Timestamp,
+    lease_expires_at: Timestamp.nullable().describe('null: an external node holds none'),
     replicas: z.array(Replica),
     created_at: Timestamp,
   })

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { AliasName, Id, ModelName, Sha256, Timestamp, VersionNumber } from './common.js';
 import { Client, Jwks } from './clients.js';
 import { Traffic } from './endpoints.js';
+import { InferenceProtocols } from './external-nodes.js';
 import { SnapshotIssuer } from './issuers.js';
 import { Quota } from './quotas.js';
 import { Team } from './teams.js';
@@ -35,6 +36,7 @@ export const SnapshotExternalNode = z.object({
   authorization: z.string().nullable(),
   ca_pem: z.string().nullable(),
   server_name: z.string().nullable(),
+  protocols: InferenceProtocols.default(['oip']),
 });
 export type SnapshotExternalNode = z.infer<typeof SnapshotExternalNode>;
 

@@ -6,7 +6,11 @@ import { AuditEntryEntity, ClientEntity, SigningKeyEntity } from './entities/cli
 import { CreationEntity } from './entities/creation.entity.js';
 import { EndpointEntity, TrafficRevisionEntity, TrafficTargetEntity } from './entities/endpoint.entity.js';
 import { IssuerEntity } from './entities/issuer.entity.js';
-import { ExternalNodeEntity, ExternalReplicaEntity } from './entities/external-node.entity.js';
+import {
+  ExternalNodeEntity,
+  ExternalReplicaEntity,
+  ExternalReportEntity,
+} from './entities/external-node.entity.js';
 import {
   DatasetEntity,
   LoggedModelEntity,
@@ -81,6 +85,7 @@ export const entities = [
   SnapshotStateEntity,
   ExternalNodeEntity,
   ExternalReplicaEntity,
+  ExternalReportEntity,
   TeamEntity,
   ClientEntity,
   SigningKeyEntity,

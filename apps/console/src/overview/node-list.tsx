@@ -32,7 +32,6 @@ export function NodeList({ nodes, nowMs }: NodeListProps) {
 }
 
 function NodeCard({ node, nowMs }: { readonly node: NodeInfo; readonly nowMs: number }) {
-  const { cores, memory_bytes: memoryBytes } = node.capacity;
   return (
     <li className="card node">
       <div className="endpoint-head">
@@ -41,7 +40,7 @@ function NodeCard({ node, nowMs }: { readonly node: NodeInfo; readonly nowMs: nu
         {node.cordoned && <Badge title="Drained by an operator; resume lifts it">cordoned</Badge>}
       </div>
       <p className="muted">
-        {cores} {cores === 1 ? 'core' : 'cores'} · {bytesText(memoryBytes)} · {node.address} · joined{' '}
+        {node.capacity ? capacityText(node.capacity) : 'external'} · {node.address} · joined{' '}
         <Moment at={node.created_at} nowMs={nowMs} />
       </p>
       <ul className="replicas">
@@ -58,6 +57,9 @@ function NodeCard({ node, nowMs }: { readonly node: NodeInfo; readonly nowMs: nu
     </li>
   );
 }
+
+const capacityText = ({ cores, memory_bytes }: NonNullable<NodeInfo['capacity']>): string =>
+  `${cores} ${cores === 1 ? 'core' : 'cores'} · ${bytesText(memory_bytes)}`;
 
 function replicaTone(state: NodeInfo['replicas'][number]['state']): Tone {
   switch (state) {

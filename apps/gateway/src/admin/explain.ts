@@ -1,5 +1,6 @@
 /** What would happen to a request, and why: which rule, version, replicas and quotas apply. Changes nothing and asks no node. */
 import { z } from 'zod';
+import { InferenceProtocol, inferenceProtocols } from '#contracts/external-nodes';
 import { remaining } from '#quota/headers';
 import { cost } from '#routing/balancer';
 import { isEjected } from '#routing/outlier';
@@ -26,6 +27,8 @@ const pairs = z
 export const ExplainQuery = z.strictObject({
   endpoint: z.string(),
   pin: z.string().optional(),
+  /** What the caller speaks: some external nodes speak one of them only. */
+  protocol: InferenceProtocol.default('oip'),
   client: z.string().optional(),
   team: z.string().optional(),
   header: pairs,
@@ -37,6 +40,7 @@ export interface Explanation {
   readonly endpoint: string;
   readonly model: string;
   readonly revision: number;
+  readonly protocol: InferenceProtocol;
   readonly why: Why | ResolveFailure;
   /** null when nothing can answer, or when chance decides among `split`. */
   readonly version: number | null;
@@ -46,6 +50,8 @@ export interface Explanation {
   /** How traffic without rule and pin falls now, after versions without a READY replica were left out. */
   readonly split: readonly { readonly version: number; readonly weight: number; readonly share: number }[];
   readonly gated: readonly (number | string)[];
+  /** Of those, what has replicas that are READY and speak another protocol. */
+  readonly other_protocol: readonly (number | string)[];
   /** Where copies go of what rule or split decide; null too while nothing READY is there. */
   readonly shadow: { readonly version: number; readonly share: number } | null;
   readonly hedge: boolean;
@@ -70,6 +76,8 @@ export interface Explanation {
   }[];
 }
 
+type Routes = TableEndpoint['routes'];
+
 export interface ExplainedReplica {
   readonly version: number;
   readonly node_id: string;
@@ -81,6 +89,7 @@ export interface ExplainedReplica {
   readonly ejected: boolean;
   /** A server that is not Sluice's own. */
   readonly external: boolean;
+  readonly protocols: readonly InferenceProtocol[];
 }
 
 function explainReplicas(version: TableVersion, nowMs: number): ExplainedReplica[] {
@@ -93,19 +102,18 @@ function explainReplicas(version: TableVersion, nowMs: number): ExplainedReplica
     cost: cost(load, nowMs),
     ejected: isEjected(health, nowMs),
     external: external !== undefined,
+    protocols: external?.protocols ?? inferenceProtocols,
   }));
 }
 
-function explainSplit({ routes }: TableEndpoint): Explanation['split'] {
+function explainTraffic(routes: Routes, whatever: Routes) {
   const { shares, totalWeight } = routes.split;
-  return shares.map(({ version, weight }) => ({ version, weight, share: weight / totalWeight }));
-}
-
-function explainExtras({ routes: { shadow }, hedge, limits }: TableEndpoint) {
+  const { shadow } = routes;
   return {
+    split: shares.map(({ version, weight }) => ({ version, weight, share: weight / totalWeight })),
+    gated: routes.gated,
+    other_protocol: routes.gated.filter((ref) => !whatever.gated.includes(ref)),
     shadow: shadow ? { version: shadow.target.version, share: shadow.share } : null,
-    hedge,
-    max_body_bytes: limits.maxBodyBytes,
   };
 }
 
@@ -115,7 +123,8 @@ export function explain(core: Core, query: ExplainQuery, nowMs: number): Explana
   if (!table) throw new SluiceError('NOT_READY', 'This gateway has no routing table yet.');
   const endpoint = table.endpoints.get(query.endpoint);
   if (!endpoint) throw new SluiceError('ENDPOINT_NOT_FOUND', `There is no endpoint "${query.endpoint}".`);
-  const { name, model, routes } = endpoint;
+  const { name, model, hedge, limits } = endpoint;
+  const routes = endpoint.routesFor[query.protocol];
   const headers = query.header.map(([header, value]): [string, string] => [header.toLowerCase(), value]);
   const input: ResolveInput = {
     pin: query.pin,
@@ -130,13 +139,14 @@ export function explain(core: Core, query: ExplainQuery, nowMs: number): Explana
     endpoint: name,
     model,
     revision: table.snapshot.revision,
+    protocol: query.protocol,
     why,
     version: why === 'split' && candidates.length > 1 ? null : (target?.version ?? null),
     rule: why === 'rule' ? (routes.rules.find((rule) => holds(rule, input))?.position ?? null) : null,
     sticky_bucket: key === undefined ? null : bucketOf(key, routes.seed),
-    split: explainSplit(endpoint),
-    gated: routes.gated,
-    ...explainExtras(endpoint),
+    ...explainTraffic(routes, endpoint.routes),
+    hedge,
+    max_body_bytes: limits.maxBodyBytes,
     replicas: candidates.flatMap((version) => explainReplicas(version, nowMs)),
     quotas: core.quotas.cellsFor(name, query.client ?? '', query.team).map((cell) => ({
       name: cell.quota.name,

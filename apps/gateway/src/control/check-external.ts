@@ -1,26 +1,37 @@
 /**
  * Asks external nodes whether they and their versions are ready: nobody reports it for them. One that says so takes part at once;
- * one that fails twice in a row leaves the table, and its version's share goes to others when nobody else is ready.
+ * one that fails twice in a row leaves the table, and its version's share goes to others when nobody else is ready. What is found
+ * is told to the registry, for those who look at the nodes there; no request waits for it.
  */
+import type { SluiceClient } from '#client/client';
 import type { Logger } from '#platform/logger';
 import type { Core } from '../data-plane/core.js';
-import type { ExternalServer, Replica } from '../data-plane/upstreams.js';
-import { readyPathOf, saysReady } from './ask-ready.js';
+import type { ExternalReplica, ExternalServer } from '../data-plane/upstreams.js';
+import { saysReady } from './ask-ready.js';
 
 const everyMs = 1_000;
 const failuresToLeave = 2;
+/** The registry forgets what it has not heard for 30 s. */
+const reportEveryMs = 5_000;
+const reportTimeoutMs = 5_000;
+/** Of one report. */
+const maxReported = 10_000;
 
 export class ExternalChecks {
   private readonly failures = new WeakMap<ExternalServer, number>();
   private readonly timer: NodeJS.Timeout;
   private round: Promise<void> | undefined;
+  private reportAtMs = 0;
   private isClosed = false;
 
   constructor(
     private readonly core: Core,
+    private readonly registry: Pick<SluiceClient, 'externalNodes'>,
     private readonly logger: Logger,
   ) {
-    this.timer = setInterval(() => this.look(), everyMs).unref();
+    this.timer = setInterval(() => {
+      this.round ??= this.look().finally(() => (this.round = undefined));
+    }, everyMs).unref();
   }
 
   async close(): Promise<void> {
@@ -30,25 +41,21 @@ export class ExternalChecks {
   }
 
   /** Rounds never overlap. */
-  private look(): void {
-    const external = [...this.core.upstreams.all()].flatMap((replica) =>
-      replica.external ? [{ replica, server: replica.external }] : [],
-    );
-    if (external.length === 0) return;
-    this.round ??= Promise.all(external.map(({ replica, server }) => this.check(replica, server)))
-      .then((changes) => {
-        if (changes.includes(true) && !this.isClosed) this.core.recompile();
-      })
-      .finally(() => (this.round = undefined));
+  private async look(): Promise<void> {
+    const external = [...this.core.upstreams.external()];
+    const changes = await Promise.all(external.map((one) => this.check(one)));
+    const isChanged = changes.includes(true);
+    if (isChanged && !this.isClosed) this.core.recompile();
+    const nowMs = performance.now();
+    if (external.length > 0 && (isChanged || nowMs >= this.reportAtMs)) {
+      this.reportAtMs = nowMs + reportEveryMs;
+      void this.report(external);
+    }
   }
 
   /** Whether the answer changes who takes traffic. */
-  private async check(replica: Replica, server: ExternalServer): Promise<boolean> {
-    const answers = await Promise.all([
-      saysReady(this.core, replica, '/v2/health/ready'),
-      saysReady(this.core, replica, readyPathOf(replica)),
-    ]);
-    const isReady = answers.every(Boolean);
+  private async check({ replica, server }: ExternalReplica): Promise<boolean> {
+    const isReady = await saysReady(this.core, replica);
     const failures = isReady ? 0 : (this.failures.get(server) ?? 0) + 1;
     this.failures.set(server, failures);
     if (isReady === server.isReady || (!isReady && failures < failuresToLeave)) return false;
@@ -57,5 +64,22 @@ export class ExternalChecks {
     if (isReady) this.logger.info(what, 'external node is ready');
     else this.logger.warn(what, 'external node is not ready');
     return true;
+  }
+
+  /** What cannot be told is told with the next. */
+  private async report(external: readonly ExternalReplica[]): Promise<void> {
+    const replicas = external
+      .slice(0, maxReported)
+      .map(({ model, version, replica: { nodeId }, server: { isReady } }) => ({
+        node_id: nodeId,
+        model,
+        version,
+        ready: isReady,
+      }));
+    await this.registry.externalNodes
+      .report({ body: { replicas }, signal: AbortSignal.timeout(reportTimeoutMs) })
+      .catch((error: unknown) =>
+        this.logger.debug({ err: error }, 'the registry could not be told of external nodes'),
+      );
   }
 }

@@ -3,14 +3,14 @@ import { mayProbe, outlierDefaults, readmit } from '#routing/outlier';
 import type { Logger } from '#platform/logger';
 import type { Core } from '../data-plane/core.js';
 import type { Replica } from '../data-plane/upstreams.js';
-import { readyPathOf, saysReady } from './ask-ready.js';
+import { saysReady } from './ask-ready.js';
 
 const everyMs = 500;
 export function probeEjected(core: Core, logger: Logger): { close(): void } {
   const asked = new Set<Replica>();
   const probe = async (replica: Replica): Promise<void> => {
     asked.add(replica);
-    const ready = await saysReady(core, replica, readyPathOf(replica));
+    const ready = await saysReady(core, replica);
     asked.delete(replica);
     if (!ready) return;
     readmit(replica.health, performance.now());

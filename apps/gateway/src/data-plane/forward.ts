@@ -21,7 +21,7 @@ import { noteTiming } from './node-timing.js';
 import { pick } from './pick.js';
 import type { Wish } from './pick.js';
 import { refuse, writeAnswerHead } from './respond.js';
-import { isPrediction, isTensorFlow } from './routes.js';
+import { isPrediction, protocolOf } from './routes.js';
 import type { TableVersion } from './routing-table.js';
 import type { Shadow } from './shadow.js';
 import { dispatchAlone, dispatchHeld } from './upstreams.js';
@@ -170,9 +170,8 @@ class Forwarding implements AttemptOwner, Visitor {
   private replicas(): readonly Replica[] {
     const { endpoint } = this.exchange;
     const now = endpoint && this.core.table?.endpoints.get(endpoint.name);
-    const { replicas, hasExternal } = now?.routes.versions.get(this.version.version) ?? this.version;
-    if (!hasExternal || !isTensorFlow(this.exchange.route.operation)) return replicas;
-    return replicas.filter(({ external }) => !external);
+    const versions = now?.routesFor[protocolOf(this.exchange.route.operation)].versions;
+    return (versions?.get(this.version.version) ?? this.version).replicas;
   }
 
   private wish(not?: Replica): Wish {

@@ -72,7 +72,7 @@ export async function answerIndex(
   isReadyOnly: boolean,
 ): Promise<void> {
   const all = endpoints.flatMap((endpoint) =>
-    [...endpoint.routes.versions.values()].map((version) => ({ endpoint, version })),
+    [...endpoint.routesFor.oip.versions.values()].map((version) => ({ endpoint, version })),
   );
   const versions = all.map(({ version }) => version);
   const isComplete = isReadyOnly || versions.every(({ ready }) => ready);

@@ -4,7 +4,7 @@ import type { ResolveFailure } from '#routing/resolve';
 import { refusal } from './errors.js';
 import type { Refusal } from './errors.js';
 import type { Exchange } from './exchange.js';
-import { isTensorFlow } from './routes.js';
+import { isTensorFlow, protocolOf } from './routes.js';
 import type { InferenceRoute } from './routes.js';
 import type { RoutingTable, TableEndpoint, TableVersion } from './routing-table.js';
 
@@ -32,6 +32,15 @@ function refusalOf(route: InferenceRoute, why: ResolveFailure | 'ENDPOINT_NOT_FO
   return refusal(why, explanations[why](endpoint, pin));
 }
 
+/** Others could be answered: the nodes that are ready do not speak this caller's protocol. */
+const notSpoken = ({ endpoint, pin, operation }: InferenceRoute): Refusal =>
+  refusal(
+    'NOT_SUPPORTED',
+    `No node that serves ${pin === undefined ? '' : `version "${pin}" of `}endpoint "${endpoint}" speaks ${
+      isTensorFlow(operation) ? "TensorFlow Serving's protocol" : 'the Open Inference Protocol'
+    }.`,
+  );
+
 /** Finds the endpoint and notes it in the exchange. */
 export function findEndpoint(exchange: Exchange, table: RoutingTable): TableEndpoint | Refusal {
   const endpoint = table.endpoints.get(exchange.route.endpoint);
@@ -51,17 +60,19 @@ export function resolve(
   const endpoint = findEndpoint(exchange, table);
   if ('code' in endpoint) return endpoint;
   const wanted = { pin: route.pin, headers: req.headers, claims };
-  const { target, why } = resolveRoutes(endpoint.routes, wanted, random);
-  if (target === undefined) return refusalOf(route, why);
+  const { target, why } = resolveRoutes(endpoint.routesFor[protocolOf(route.operation)], wanted, random);
+  if (target === undefined)
+    return resolveRoutes(endpoint.routes, wanted, random).target ? notSpoken(route) : refusalOf(route, why);
   exchange.version = target;
   return target;
 }
 
 /** The versions that a question about the endpoint is about, ready or not: the pinned one, or all, newest first. */
 export function findVersions(
-  { routes }: TableEndpoint,
+  { routesFor }: TableEndpoint,
   route: InferenceRoute,
 ): readonly TableVersion[] | Refusal {
+  const routes = routesFor[protocolOf(route.operation)];
   const { pin } = route;
   if (pin === undefined) return [...routes.versions.values()].sort((a, b) => b.version - a.version);
   const isNumber = /^\d+$/.test(pin);

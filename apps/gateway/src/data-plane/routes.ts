@@ -9,6 +9,7 @@ import {
   parseRepositoryPath,
   parseServablePath,
 } from '#contracts/model-path';
+import type { InferenceProtocol } from '#contracts/external-nodes';
 import type { ServableCall } from '#contracts/model-path';
 import { unsupportedDetail } from '#contracts/oip';
 
@@ -136,6 +137,10 @@ export function isTensorFlow(operation: Operation): boolean {
       return false;
   }
 }
+
+/** In whose words it is. */
+export const protocolOf = (operation: Operation): InferenceProtocol =>
+  isTensorFlow(operation) ? 'tfserving' : 'oip';
 
 export const takesMethod = (operation: Operation, method: string | undefined): boolean =>
   isPrediction(operation) ? method === 'POST' : method === 'GET' || method === 'HEAD';

@@ -1,4 +1,5 @@
 /** A snapshot, compiled for lookups. Immutable; each new snapshot makes a whole new table, and what must survive it is passed in. */
+import type { InferenceProtocol } from '#contracts/external-nodes';
 import type {
   Snapshot,
   SnapshotEndpoint,
@@ -18,6 +19,7 @@ import type { Gate } from './gate.js';
 import { compileClientLimits } from './authorize.js';
 import type { ClientRules } from './authorize.js';
 import type { EndpointCounters, TrafficCounters } from './traffic-counters.js';
+import { speaks } from './upstreams.js';
 import type { Rebuilding, Replica, ReplicaSite } from './upstreams.js';
 
 export interface TableVersion extends RoutableVersion {
@@ -30,15 +32,18 @@ export interface TableVersion extends RoutableVersion {
   readonly gate: Gate;
   /** Its part of a path at nodes of ours: `/models/{model}/versions/{n}`. */
   readonly path: string;
-  /** External nodes speak the Open Inference Protocol only. */
-  readonly hasExternal: boolean;
 }
+
+/** One for callers of each protocol: some external nodes speak one of them only. */
+type ByProtocol<T> = Readonly<Record<InferenceProtocol, T>>;
+type Versions = ReadonlyMap<number, TableVersion>;
 
 /** The versions of a model that could serve. */
 interface TableModel {
   /** What it was made from. */
   readonly row: SnapshotModel | undefined;
-  readonly versions: ReadonlyMap<number, TableVersion>;
+  readonly versions: Versions;
+  readonly versionsFor: ByProtocol<Versions>;
   /** Then it changes without its row. */
   readonly hasExternal: boolean;
 }
@@ -49,7 +54,9 @@ export interface TableEndpoint {
   readonly versionsOf: TableModel;
   readonly name: string;
   readonly model: string;
+  /** Whatever the replicas speak: for views. Requests go by {@link routesFor}. */
   readonly routes: EndpointRoutes<TableVersion>;
+  readonly routesFor: ByProtocol<EndpointRoutes<TableVersion>>;
   readonly counters: EndpointCounters;
   readonly limits: BodyLimits;
   readonly hedge: boolean;
@@ -89,7 +96,12 @@ const siteOf = (row: SnapshotReplica, ownPath: string, externalNodes: ExternalNo
   external: row.serves && (externalNodes.get(row.node_id) ?? plain),
 });
 
-const plain = { authorization: null, ca_pem: null, server_name: null };
+const plain: Omit<SnapshotExternalNode, 'node_id'> = {
+  authorization: null,
+  ca_pem: null,
+  server_name: null,
+  protocols: ['oip'],
+};
 
 const takesTraffic = ({ external }: Replica): boolean => external?.isReady ?? true;
 
@@ -111,16 +123,34 @@ function compileVersion(
     replicas,
     gate: upstreams.gate(model, version, replicas.length),
     path,
-    hasExternal: replicas.some(({ external }) => external !== undefined),
   };
 }
+
+/** Without the replicas that do not speak the protocol. */
+const speaking = (versions: readonly TableVersion[], protocol: InferenceProtocol): Versions =>
+  byNumber(
+    versions.map((version) => {
+      const replicas = version.replicas.filter((replica) => speaks(replica, protocol));
+      return { ...version, replicas, ready: replicas.length > 0 };
+    }),
+  );
+
+const byNumber = (versions: readonly TableVersion[]): Versions =>
+  new Map(versions.map((one) => [one.version, one]));
+
+const forAll = <T>(one: T): ByProtocol<T> => ({ oip: one, tfserving: one });
 
 function narrowed({ holdBytes, maxBodyBytes }: BodyLimits, own: number | null): BodyLimits {
   const bytes = Math.min(maxBodyBytes, own ?? Infinity);
   return { holdBytes: Math.min(holdBytes, bytes), maxBodyBytes: bytes };
 }
 
-const nothing: TableModel = { row: undefined, versions: new Map(), hasExternal: false };
+const nothing: TableModel = {
+  row: undefined,
+  versions: new Map(),
+  versionsFor: forAll(new Map()),
+  hasExternal: false,
+};
 
 function compileModel(
   row: SnapshotModel,
@@ -132,24 +162,34 @@ function compileModel(
     upstreams.keep(row.name);
     return known;
   }
-  const versions = row.versions.map((one) => compileVersion(row.name, one, upstreams, externalNodes));
-  return {
-    row,
-    versions: new Map(versions.map((one) => [one.version, one])),
-    hasExternal: row.versions.some(({ replicas }) => replicas.some(({ serves }) => serves !== undefined)),
-  };
+  const compiled = row.versions.map((one) => compileVersion(row.name, one, upstreams, externalNodes));
+  const versions = byNumber(compiled);
+  const hasExternal = row.versions.some(({ replicas }) =>
+    replicas.some(({ serves }) => serves !== undefined),
+  );
+  const versionsFor = hasExternal
+    ? { oip: speaking(compiled, 'oip'), tfserving: speaking(compiled, 'tfserving') }
+    : forAll(versions);
+  return { row, versions, versionsFor, hasExternal };
 }
 
 function compileEndpoint(row: SnapshotEndpoint, versionsOf: TableModel, makings: Makings): TableEndpoint {
   const { name, model, traffic } = row;
   const known = makings.last?.endpoints.get(name);
   if (known?.row === row && known.versionsOf === versionsOf) return known;
+  const routesOver = (versions: Versions): EndpointRoutes<TableVersion> =>
+    compileRoutes(name, traffic, versions, versionsOf.row?.aliases ?? {});
+  const routes = routesOver(versionsOf.versions);
+  const { oip, tfserving } = versionsOf.versionsFor;
   return {
     row,
     versionsOf,
     name,
     model,
-    routes: compileRoutes(name, traffic, versionsOf.versions, versionsOf.row?.aliases ?? {}),
+    routes,
+    routesFor: versionsOf.hasExternal
+      ? { oip: routesOver(oip), tfserving: routesOver(tfserving) }
+      : forAll(routes),
     counters: makings.counters.endpoint(name),
     limits: narrowed(makings.limits, traffic.max_body_bytes),
     hedge: traffic.hedge,

@@ -13,7 +13,7 @@ import type { Exchange } from './exchange.js';
 import { nodeHeaders, nodePath } from './node-request.js';
 import { pick } from './pick.js';
 import { Recording, maxComparedBytes } from './recording.js';
-import { isPrediction, isTensorFlow } from './routes.js';
+import { isPrediction, protocolOf } from './routes.js';
 import type { TableVersion } from './routing-table.js';
 import { dispatchHeld } from './upstreams.js';
 import type { Replica } from './upstreams.js';
@@ -64,12 +64,11 @@ export class Shadows {
   /** Draws whether the request is copied. Called when its answer begins; undefined: it is not. */
   sample(exchange: Exchange, status: number, headers: ResponseHeaders): Shadow | undefined {
     const { endpoint, version, body, route } = exchange;
-    const shadow = endpoint?.routes.shadow;
+    const shadow = endpoint?.routesFor[protocolOf(route.operation)].shadow;
     if (!shadow || status !== 200 || body?.kind !== 'held' || shadow.target.version === version?.version)
       return undefined;
     // Who names a version wants that one and no other.
     if (route.pin !== undefined || !isPrediction(route.operation)) return undefined;
-    if (shadow.target.hasExternal && isTensorFlow(route.operation)) return undefined;
     if (this.core.random() >= shadow.share) return undefined;
     const announced = headers['content-length'];
     const answerBytes = Math.min(
@@ -121,7 +120,7 @@ export class Shadows {
       endpoint,
       version: target.version,
       outcome: taken ? 'answered' : 'failed',
-      comparison: one && other && compareAnswers(one, other, isTensorFlow(operation) ? 'tfserving' : 'oip'),
+      comparison: one && other && compareAnswers(one, other, protocolOf(operation)),
     });
   }
 

@@ -139,8 +139,8 @@ export function answerStatistics(
     allowsInference(identity.scopes, name),
   );
   const models = new Set(endpoints.map(({ model }) => model));
-  const questions = endpoints.flatMap(({ model, routes }) =>
-    questionsOf(model, routes.versions.values(), '/v2/models/stats'),
+  const questions = endpoints.flatMap(({ model, routesFor }) =>
+    questionsOf(model, routesFor.oip.versions.values(), '/v2/models/stats'),
   );
   answerSum(core, exchange, questions, ({ name }) => models.has(name));
 }

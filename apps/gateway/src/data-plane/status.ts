@@ -18,7 +18,7 @@ const versionStatus = ({ label, ready }: TableVersion) => ({
 });
 
 /** Whether a request that names no version would be answered now. Rules are left out: they hang on headers. */
-function takesTraffic({ routes }: TableEndpoint): boolean {
+function takesTraffic({ routesFor: { tfserving: routes } }: TableEndpoint): boolean {
   return (
     resolve({ ...routes, rules: [] }, { pin: undefined, headers: {}, claims: {} }, () => 0).target !==
     undefined

@@ -4,6 +4,7 @@
  */
 import { Client, Pool, errors } from 'undici';
 import type { Dispatcher } from 'undici';
+import type { InferenceProtocol } from '#contracts/external-nodes';
 import type { SnapshotExternalNode } from '#contracts/snapshot';
 import { newLoad } from '#routing/balancer';
 import type { Load } from '#routing/balancer';
@@ -21,6 +22,7 @@ import type { NodeRequest } from './node-lane/lane.js';
 export interface ExternalServer {
   /** What it wants to see; our own credential is never sent to it. */
   readonly authorization: string | undefined;
+  readonly protocols: readonly InferenceProtocol[];
   /** As the checks of this gateway found it; before the first it counts as not ready. */
   isReady: boolean;
 }
@@ -40,6 +42,10 @@ export interface Replica {
   readonly load: Load;
   readonly health: Health;
 }
+
+/** Nodes of ours speak both. */
+export const speaks = ({ external }: Replica, protocol: InferenceProtocol): boolean =>
+  external?.protocols.includes(protocol) ?? true;
 
 export interface UpstreamSettings extends GateSettings {
   readonly connectTimeoutMs: number;
@@ -94,14 +100,24 @@ export interface ReplicaSite {
   readonly nodeId: string;
   readonly address: string;
   readonly path: string;
-  readonly external: Pick<SnapshotExternalNode, 'authorization' | 'ca_pem' | 'server_name'> | undefined;
+  readonly external: Omit<SnapshotExternalNode, 'node_id'> | undefined;
 }
 
 const isSame = (replica: Replica, { external }: ReplicaSite, { pool }: Connections): boolean =>
-  replica.pool === pool && replica.external?.authorization === (external?.authorization ?? undefined);
+  replica.pool === pool &&
+  replica.external?.authorization === (external?.authorization ?? undefined) &&
+  replica.external?.protocols.join() === external?.protocols.join();
 
 /** Connections to one address, and how they are opened. */
 type Connections = Pick<Replica, 'pool' | 'lane' | 'connecting'>;
+
+/** A version at a server that is not ours. */
+export interface ExternalReplica {
+  readonly model: string;
+  readonly version: number;
+  readonly replica: Replica;
+  readonly server: ExternalServer;
+}
 
 /** What the versions of one model are reached through. */
 interface ModelUpstreams {
@@ -181,6 +197,14 @@ export class Upstreams {
       for (const ofVersion of replicas.values()) yield* ofVersion.values();
   }
 
+  /** Of those, the external ones with the version that each serves. */
+  *external(): Generator<ExternalReplica> {
+    for (const [model, { replicas }] of this.models)
+      for (const [version, ofVersion] of replicas)
+        for (const replica of ofVersion.values())
+          if (replica.external) yield { model, version, replica, server: replica.external };
+  }
+
   /** Requests that wait for room at a node. */
   get waiting(): number {
     let total = 0;
@@ -238,12 +262,19 @@ function newReplica(
   last: Replica | undefined,
   nowMs: number,
 ): Replica {
-  const isReady = last?.external?.isReady ?? false;
+  // What it has not been asked yet, it is not known to be ready for.
+  const isReady =
+    last?.external?.isReady === true &&
+    external?.protocols.every((protocol) => speaks(last, protocol)) === true;
   return {
     nodeId,
     address,
     path,
-    external: external && { authorization: external.authorization ?? undefined, isReady },
+    external: external && {
+      authorization: external.authorization ?? undefined,
+      protocols: external.protocols,
+      isReady,
+    },
     ...connections,
     load: last?.load ?? newLoad(nowMs),
     health: last?.health ?? newHealth(),

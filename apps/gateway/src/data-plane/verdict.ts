@@ -26,10 +26,8 @@ export function troubleAtNode(status: number): Refusal {
 }
 
 /** No replica can be asked. */
-export function nobodyServes({ label, hasExternal }: TableVersion): Refusal {
-  return hasExternal
-    ? refusal('NOT_SUPPORTED', `Version ${label} is served by the Open Inference Protocol only.`)
-    : refusal('NO_READY_REPLICA', `No node is ready to serve version ${label} now. Try again.`);
+export function nobodyServes({ label }: TableVersion): Refusal {
+  return refusal('NO_READY_REPLICA', `No node is ready to serve version ${label} now. Try again.`);
 }
 
 /** Notes for or against the replica, which may eject it from among its peers. */

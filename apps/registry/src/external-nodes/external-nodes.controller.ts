@@ -8,6 +8,7 @@ import { Caller } from '../http/caller.js';
 import { Input } from '../http/input.decorator.js';
 import { Route } from '../http/route.decorator.js';
 import { ExternalNodesService } from './external-nodes.service.js';
+import { ExternalReports } from './external-reports.service.js';
 import { ExternalVersionsService } from './external-versions.service.js';
 
 type R = typeof routes.externalNodes;
@@ -17,6 +18,7 @@ export class ExternalNodesController {
   constructor(
     private readonly nodes: ExternalNodesService,
     private readonly versions: ExternalVersionsService,
+    private readonly reports: ExternalReports,
   ) {}
 
   @Route(routes.externalNodes.put)
@@ -37,6 +39,11 @@ export class ExternalNodesController {
   @Route(routes.externalNodes.remove)
   remove(@Input() { params }: RouteInput<R['remove']>, @Caller() caller: Caller): Promise<void> {
     return this.nodes.remove(params.node, caller);
+  }
+
+  @Route(routes.externalNodes.report)
+  report(@Input() { body }: RouteInput<R['report']>, @Caller() caller: Caller): Promise<void> {
+    return this.reports.take(body, caller.subject);
   }
 
   @Route(routes.externalNodes.createVersion)

@@ -18,6 +18,7 @@ export const toExternalNode = (
   address: row.address,
   ca_pem: row.ca_pem,
   server_name: row.server_name,
+  protocols: row.protocols,
   serves: [...serves],
   has_authorization: row.authorization !== null,
   created_at: row.created_at.toISOString(),

@@ -96,6 +96,7 @@ export class ExternalNodesService {
         authorization === null ? null : sealAuthorization(authorization, id, this.config.SLUICE_MASTER_KEY),
       ca_pem: input.ca_pem,
       server_name: input.server_name,
+      protocols: input.protocols,
       created_at: last?.created_at ?? now,
       updated_at: now,
     };

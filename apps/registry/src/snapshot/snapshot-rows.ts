@@ -180,7 +180,7 @@ async function readExternalNodes(
   masterKey: string | undefined,
 ): Promise<SnapshotExternalNode[]> {
   const rows = await manager.query<SnapshotExternalNode[]>(
-    'SELECT id AS node_id, "authorization", ca_pem, server_name FROM external_nodes ORDER BY id',
+    'SELECT id AS node_id, "authorization", ca_pem, server_name, protocols FROM external_nodes ORDER BY id',
   );
   return rows.map((row) => ({
     ...row,

@@ -5,6 +5,7 @@ import {
   ExternalNodeParams,
   ListExternalNodes,
   PutExternalNode,
+  ReportExternalReplicas,
 } from '../external-nodes.js';
 import { ModelParams, Version } from '../models.js';
 import { route } from '../route.js';
@@ -13,7 +14,7 @@ export const externalNodeRoutes = {
   put: route({
     method: 'PUT',
     path: '/api/v1/external-nodes/{node}',
-    summary: 'Register a server of the Open Inference Protocol as a node, or replace what is known of it',
+    summary: 'Register another inference server as a node, or replace what is known of it',
     access: 'nodes:write',
     status: 200,
     params: ExternalNodeParams,
@@ -48,6 +49,14 @@ export const externalNodeRoutes = {
     status: 204,
     params: ExternalNodeParams,
     errors: ['NODE_NOT_FOUND'],
+  }),
+  report: route({
+    method: 'POST',
+    path: '/api/v1/external-replicas/report',
+    summary: 'A gateway tells which external nodes it finds ready',
+    access: 'gateway',
+    status: 204,
+    body: ReportExternalReplicas,
   }),
   createVersion: route({
     method: 'POST',

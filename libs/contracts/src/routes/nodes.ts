@@ -7,7 +7,7 @@ export const nodeRoutes = {
   list: route({
     method: 'GET',
     path: '/api/v1/nodes',
-    summary: 'List nodes with their replicas',
+    summary: 'List nodes, external ones too, with their replicas',
     access: 'nodes:read',
     status: 200,
     query: nodes.ListNodes,
