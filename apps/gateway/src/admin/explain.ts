@@ -117,6 +117,22 @@ function explainTraffic(routes: Routes, whatever: Routes) {
   };
 }
 
+const explainQuotas = (core: Core, { endpoint, client, team }: ExplainQuery): Explanation['quotas'] =>
+  core.quotas.cellsFor(endpoint, client ?? '', team).map((cell) => ({
+    name: cell.quota.name,
+    unit: cell.quota.unit,
+    window: cell.quota.window,
+    limit: cell.limit,
+    per_client: cell.quota.per_client,
+    mode: cell.quota.mode,
+    outage: cell.quota.outage,
+    in_outage: core.leases.unreachable,
+    used: cell.used,
+    reserved: cell.reserved,
+    held: cell.held,
+    remaining: remaining(cell),
+  }));
+
 /** Explains with the table of the moment. @throws SluiceError when there is no table or no such endpoint */
 export function explain(core: Core, query: ExplainQuery, nowMs: number): Explanation {
   const { table } = core;
@@ -148,19 +164,6 @@ export function explain(core: Core, query: ExplainQuery, nowMs: number): Explana
     hedge,
     max_body_bytes: limits.maxBodyBytes,
     replicas: candidates.flatMap((version) => explainReplicas(version, nowMs)),
-    quotas: core.quotas.cellsFor(name, query.client ?? '', query.team).map((cell) => ({
-      name: cell.quota.name,
-      unit: cell.quota.unit,
-      window: cell.quota.window,
-      limit: cell.limit,
-      per_client: cell.quota.per_client,
-      mode: cell.quota.mode,
-      outage: cell.quota.outage,
-      in_outage: core.leases.unreachable,
-      used: cell.used,
-      reserved: cell.reserved,
-      held: cell.held,
-      remaining: remaining(cell),
-    })),
+    quotas: explainQuotas(core, query),
   };
 }
