@@ -10,6 +10,7 @@ const mayImport = {
   inference: ['contracts'],
   comparison: ['contracts', 'inference'],
   client: ['contracts'],
+  wording: ['contracts'],
   platform: ['contracts'],
   artifacts: ['contracts', 'platform'],
   database: ['contracts', 'platform'],
@@ -19,8 +20,8 @@ const appsMayImport = {
   gateway: ['contracts', 'client', 'comparison', 'routing', 'quota', 'platform'],
   node: ['contracts', 'client', 'inference', 'artifacts', 'platform'],
   standalone: ['contracts', 'client', 'platform'],
-  cli: ['contracts', 'client', 'platform'],
-  console: ['contracts', 'client'],
+  cli: ['contracts', 'client', 'platform', 'wording'],
+  console: ['contracts', 'client', 'wording'],
 };
 
 const libRules = Object.entries(mayImport).map(([name, allowed]) => ({
@@ -54,7 +55,7 @@ export default {
     {
       name: 'pure-libs-do-no-io',
       severity: 'error',
-      from: { path: '^libs/(routing|quota|inference|comparison)/', pathNot: '\\.spec\\.ts$' },
+      from: { path: '^libs/(routing|quota|inference|comparison|wording)/', pathNot: '\\.spec\\.ts$' },
       to: {
         dependencyTypes: ['npm', 'npm-dev', 'core'],
         pathNot: ['node_modules/zod/', '^(node:)?(buffer|crypto)$'],

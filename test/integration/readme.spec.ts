@@ -9,6 +9,8 @@ import { routes } from '#contracts/routes';
 import { scopes } from '#contracts/scopes';
 import { usageUnits } from '#contracts/usage';
 import { packageRoot } from '#platform/program';
+import { CliSettings } from '../../apps/cli/src/settings.js';
+import { commands } from '../../apps/cli/src/commands.js';
 import { GatewaySettings } from '../../apps/gateway/src/config.js';
 import { NodeSettings } from '../../apps/node/src/config.js';
 import { RegistrySettings } from '../../apps/registry/src/config.js';
@@ -25,9 +27,8 @@ function firstCells(heading: string): string {
 
 it('explains every setting, and none that does not exist', () => {
   const explained = new Set(firstCells('Configuration').match(/[A-Z]+_[A-Z0-9_]+/g));
-  const settings = [RegistrySettings, GatewaySettings, NodeSettings, StandaloneSettings].flatMap((schema) =>
-    Object.keys(schema.shape),
-  );
+  const schemas = [RegistrySettings, GatewaySettings, NodeSettings, StandaloneSettings, CliSettings];
+  const settings = schemas.flatMap((schema) => Object.keys(schema.shape));
   expect([...explained].sort()).toEqual([...new Set(settings)].sort());
 });
 
@@ -65,6 +66,12 @@ it('is completed by a reference of every scope and every field of a quota', () =
   const fields = Object.keys(CreateQuota.shape);
   const windows = QuotaWindow.options;
   expect(unnamed('docs/quotas.md', [...fields, ...windows, ...QuotaUnit.options, ...usageUnits])).toEqual([]);
+});
+
+it('names every command', () => {
+  const section = readme.split(/^## Command line$/m)[1]?.split(/^## /m)[0] ?? '';
+  const unnamed = commands.filter(({ noun, verb }) => !section.includes(`sluice ${noun} ${verb}`));
+  expect(unnamed.map(({ noun, verb }) => `${noun} ${verb}`)).toEqual([]);
 });
 
 it('says what each dependency is for', () => {

@@ -5,7 +5,7 @@ import { Badge } from '../parts/badge.js';
 import type { Tone } from '../parts/badge.js';
 import { EmptyState } from '../parts/empty-state.js';
 import { Moment } from '../parts/moment.js';
-import { percentText } from '../parts/text.js';
+import { percentText } from '#wording/text';
 import { endpointState, trafficShares } from './traffic-shares.js';
 import type { EndpointState, TrafficShare } from './traffic-shares.js';
 

@@ -2,7 +2,7 @@ import type { NodeInfo } from '#contracts/nodes';
 import { Badge } from '../parts/badge.js';
 import type { Tone } from '../parts/badge.js';
 import { Moment } from '../parts/moment.js';
-import { bytesText } from '../parts/text.js';
+import { bytesText } from '#wording/text';
 
 const tones: Readonly<Record<NodeInfo['state'], Tone>> = { READY: 'good', DRAINING: 'warn', LOST: 'bad' };
 

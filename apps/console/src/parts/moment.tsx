@@ -1,4 +1,4 @@
-import { agoText } from './text.js';
+import { agoText } from '#wording/text';
 
 /** How long ago, with the time itself behind it. */
 export function Moment({ at, nowMs }: { readonly at: string; readonly nowMs: number }) {

@@ -5,9 +5,9 @@ import type { QuotaExplanation } from '#contracts/quotas';
 import { api } from '../api.js';
 import { Badge } from '../parts/badge.js';
 import { ProblemPanel } from '../parts/problem-panel.js';
-import { spanText } from '../parts/text.js';
+import { spanText } from '#wording/text';
 import { QuotaBar } from './quota-bar.js';
-import { amountText, limitText } from './quota-words.js';
+import { amountText, limitText } from '#wording/quotas';
 
 interface Question {
   readonly client_id: string;

@@ -1,6 +1,6 @@
 import type { Quota, QuotaCount } from '#contracts/quotas';
-import { percentText } from '../parts/text.js';
-import { amountText } from './quota-words.js';
+import { percentText } from '#wording/text';
+import { amountText } from '#wording/quotas';
 
 type Standing = Pick<QuotaCount, 'used' | 'reserved' | 'limit' | 'left'>;
 

@@ -6,7 +6,7 @@ import { ProblemPanel } from '../parts/problem-panel.js';
 import { outageOf } from './quota-outage.js';
 import type { Outage } from './quota-outage.js';
 import { QuotaCountRow, shortGateway } from './quota-count-row.js';
-import { inOutageText, limitText, outageNames, outageText, subjectText } from './quota-words.js';
+import { inOutageText, limitText, outageNames, outageText, subjectText } from '#wording/quotas';
 
 /** Use shows no event. */
 const pollMs = 2_000;

@@ -1,8 +1,8 @@
 import type { HeldLease, Quota, QuotaCount } from '#contracts/quotas';
 import { Badge } from '../parts/badge.js';
-import { spanText } from '../parts/text.js';
+import { spanText } from '#wording/text';
 import { QuotaBar } from './quota-bar.js';
-import { amountText, usedText } from './quota-words.js';
+import { amountText, usedText } from '#wording/quotas';
 
 interface QuotaCountRowProps {
   readonly quota: Quota;

@@ -1,6 +1,6 @@
 /** Says in words what a quota limits, of whom, and what holds without the registry. Pure. */
 import type { Quota } from '#contracts/quotas';
-import { bytesText, numberText, spanText } from '../parts/text.js';
+import { bytesText, numberText, spanText } from './text.js';
 
 const isOne = (amount: number): boolean => amount === 1;
 
