@@ -14,8 +14,8 @@ export const nodesList = command({
     showList({ io, json }, nodes, ['NODE', 'STATE', 'CORES', 'MEMORY', 'REPLICAS', 'ADDRESS'], (node) => [
       node.name,
       node.state,
-      String(node.capacity.cores),
-      bytesText(node.capacity.memory_bytes),
+      node.capacity ? String(node.capacity.cores) : 'external',
+      node.capacity ? bytesText(node.capacity.memory_bytes) : '-',
       node.replicas.map(({ model, version, state }) => `${model}/${version} ${state}`).join(', ') || '-',
       node.address,
     ]);
