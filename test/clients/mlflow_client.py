@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import mlflow
@@ -120,16 +121,22 @@ def call(method: str, path: str, body: object, headers: dict[str, str]) -> dict:
     if data is not None:
         request.add_header("content-type", "application/json")
     with urllib.request.urlopen(request, data=data) as answer:
-        return {"etag": answer.headers["etag"], **json.loads(answer.read())}
+        shown = {"etag": answer.headers["etag"], "served": answer.headers["x-sluice-version"]}
+        return {**shown, **json.loads(answer.read())}
 
 
-def release(client: MlflowClient) -> None:
+def wait_until_ready(client: MlflowClient, version: str) -> None:
     until = time.monotonic() + 60
-    while client.get_model_version(NAME, "1").tags["sluice.status"] != "READY":
-        assert time.monotonic() < until, client.get_model_version(NAME, "1").tags
+    while client.get_model_version(NAME, version).tags["sluice.status"] != "READY":
+        assert time.monotonic() < until, client.get_model_version(NAME, version).tags
         time.sleep(0.2)
+
+
+def release(client: MlflowClient, run_id: str) -> None:
+    wait_until_ready(client, "1")
+    until = time.monotonic() + 60
     endpoint = call("GET", f"/api/v1/endpoints/{NAME}", None, {})
-    split = {"split": [{"version": 1, "weight": 1}]}
+    split = {"split": [{"version": "production", "weight": 1}]}
     call("PUT", f"/api/v1/endpoints/{NAME}/traffic", split, {"if-match": f'"{endpoint["revision"]}"'})
     inputs = [{"name": "x", "datatype": "FP32", "shape": [1, 2], "data": [1, 2]}]
     while True:
@@ -139,7 +146,53 @@ def release(client: MlflowClient) -> None:
         except OSError:
             assert time.monotonic() < until
             time.sleep(0.2)
-    assert answer["outputs"][0]["data"] == [2, 4], answer
+    assert answer["outputs"][0]["data"] == [2, 4] and answer["served"] == "1", answer
+    # The next version is released by its stage, which the endpoint follows.
+    second = mlflow.register_model(f"runs:/{run_id}/model", NAME)
+    assert second.version == "2", second
+    wait_until_ready(client, "2")
+    client.transition_model_version_stage(NAME, "2", "Production", archive_existing_versions=True)
+    assert client.get_model_version(NAME, "1").current_stage == "Archived"
+    assert client.get_model_version_by_alias(NAME, "production").version == "2"
+    assert onnx_equal(mlflow.onnx.load_model(f"models:/{NAME}/Production"))
+    while call("POST", f"/v2/models/{NAME}/infer", {"inputs": inputs}, {})["served"] != "2":
+        assert time.monotonic() < until
+        time.sleep(0.2)
+
+
+def lost_answers() -> None:
+    """Every creation's first two answers are lost on the way; each must have happened once."""
+    direct = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(os.environ["SLUICE_LOSSY_URL"])
+    lossy = MlflowClient()
+    experiment = lossy.create_experiment("over a bad line")
+    mlflow.set_experiment("over a bad line")
+    lossy.create_registered_model("over-a-bad-line")
+    with mlflow.start_run(run_name="bad line") as run:
+        mlflow.onnx.log_model(doubler(), name="model")
+    lossy.create_model_version("over-a-bad-line", f"runs:/{run.info.run_id}/model", run.info.run_id)
+    mlflow.set_tracking_uri(direct)
+    client = MlflowClient()
+    assert [one.info.run_id for one in client.search_runs([experiment])] == [run.info.run_id]
+    versions = client.search_model_versions("name = 'over-a-bad-line'")
+    assert [version.version for version in versions] == ["1"], versions
+    assert len(client.search_logged_models([experiment])) == 1
+
+
+def meant_twice(client: MlflowClient, run_id: str) -> None:
+    """What is equal and was asked for on purpose happens each time."""
+    made = [mlflow.register_model(f"runs:/{run_id}/model", "registered-twice").version for _ in range(2)]
+    assert made == ["1", "2"], made
+    experiment = client.create_experiment("started at once")
+    try:
+        client.create_experiment("started at once")
+        raise AssertionError("a name was given twice")
+    except MlflowException as error:
+        assert error.error_code == "RESOURCE_ALREADY_EXISTS", error
+    now = int(time.time() * 1000)
+    with ThreadPoolExecutor(32) as threads:
+        runs = list(threads.map(lambda _: client.create_run(experiment, start_time=now), range(32)))
+    assert len({run.info.run_id for run in runs}) == 32
 
 
 def last_refusal(lines: list[str], scope: dict[str, Any]) -> str:
@@ -224,8 +277,12 @@ def main() -> None:
     print("other flavours: ok")
     sluice(client)
     print("a version of Sluice's own: ok")
-    release(client)
-    print("release and predict: ok")
+    release(client, run_id)
+    print("release by alias and stage, predict: ok")
+    lost_answers()
+    print("lost answers: ok")
+    meant_twice(client, run_id)
+    print("equal calls that are meant: ok")
 
 
 main()

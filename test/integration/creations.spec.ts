@@ -139,15 +139,19 @@ describe('a creation whose answer is lost', () => {
 });
 
 describe('equal creations that are meant', () => {
-  it('all happen when they come at once, or one after another without a time', async () => {
+  it('all happen when they come at once, or one after another without a time of the moment', async () => {
     const body = run();
     const before = await count('runs');
     const answers = await Promise.all(Array.from({ length: 8 }, () => mlflow('runs/create', body)));
     expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 200));
     expect(await count('runs')).toBe(before + 8);
-    await mlflow('runs/create', { experiment_id: '0' });
-    await mlflow('runs/create', { experiment_id: '0' });
+    // A thread that was late.
+    await mlflow('runs/create', body);
+    await mlflow('runs/create', body);
     expect(await count('runs')).toBe(before + 10);
+    for (const imported of [{ experiment_id: '0' }, { experiment_id: '0', start_time: 1_700_000_000_000 }])
+      for (let i = 0; i < 2; i += 1) await mlflow('runs/create', imported);
+    expect(await count('runs')).toBe(before + 14);
   });
 
   it('make a version each, and of a name one', async () => {

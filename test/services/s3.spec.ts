@@ -1,13 +1,17 @@
 /**
  * The store in a bucket, against a real server of S3's protocol: the one at `SLUICE_TEST_S3_ENDPOINT` (with `SLUICE_TEST_S3_KEY` and
- * `SLUICE_TEST_S3_SECRET`; versitygw, MinIO, AWS), or moto's, which needs `moto_server` on the path (`pip install 'moto[server]'`).
+ * `SLUICE_TEST_S3_SECRET`; versitygw, MinIO, AWS), or a program on the path that `SLUICE_TEST_S3_PROGRAM` names: `moto_server`
+ * (`pip install 'moto[server]'`), or `nanio` (`pip install nanio`), which checks signatures and keeps objects as files.
  */
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { AwsClient } from 'aws4fetch';
@@ -32,12 +36,14 @@ const mebibyte = 2 ** 20;
 const {
   SLUICE_TEST_S3_ENDPOINT: given,
   SLUICE_TEST_S3_KEY: accessKeyId = 'key',
-  SLUICE_TEST_S3_SECRET: secretAccessKey = 'secret',
+  SLUICE_TEST_S3_SECRET: secretAccessKey = 'secret-of-the-tests',
+  SLUICE_TEST_S3_PROGRAM: program = 'moto_server',
 } = process.env;
 const account = { accessKeyId, secretAccessKey, region: 'us-east-1' };
 const names = randomBytes(4).toString('hex');
 let server: ChildProcess | undefined;
 let endpoint = given ?? '';
+let folder = '';
 let buckets = 0;
 
 beforeAll(async () => {
@@ -47,16 +53,26 @@ beforeAll(async () => {
   const { port } = probe.address() as AddressInfo;
   probe.close();
   await once(probe, 'close');
-  server = spawn('moto_server', ['-H', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' });
+  folder = await mkdtemp(join(tmpdir(), 'sluice-s3-'));
+  server = spawn(program, argumentsOf(program, port, folder), {
+    stdio: 'ignore',
+    env: { ...process.env, NANIO_ACCESS_KEY: accessKeyId, NANIO_SECRET_KEY: secretAccessKey },
+  });
   await once(server, 'spawn');
   endpoint = `http://127.0.0.1:${port}`;
-  await eventually(async () => (await fetch(endpoint)).ok || undefined, 'the server answers');
+  await eventually(async () => (await fetch(endpoint)).status < 500 || undefined, 'the server answers');
 });
 afterAll(async () => {
   if (server === undefined) return;
   server.kill();
   await once(server, 'exit');
+  await rm(folder, { recursive: true, force: true });
 });
+
+function argumentsOf(name: string, port: number, dataFolder: string): string[] {
+  if (name !== 'nanio') return ['-H', '127.0.0.1', '-p', String(port)];
+  return ['serve', '--host', '127.0.0.1', '--port', String(port), '--data-dir', dataFolder];
+}
 
 const nameOf = (bucket: number): string => `bucket-${names}-${bucket}`;
 async function newBucket(): Promise<S3Client> {
@@ -131,7 +147,7 @@ describe('S3ArtifactStore', () => {
     await s3.put('tmp/dead', Buffer.from('left behind'));
     await s3.beginMultipart('sha256/dead');
     await store.sweep(Date.now());
-    // This server dates every upload back to 2010, so only the object shows that a fresh one stays.
+    // moto dates every upload back to 2010, so only the object shows that a fresh one stays.
     expect(await keys(s3, 'tmp/')).toEqual(['tmp/dead']);
     await store.sweep(Date.now() + 8 * 86_400_000);
     expect(await unfinished(s3)).toBe(0);

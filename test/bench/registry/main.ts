@@ -1,6 +1,7 @@
 /**
  * `npm run bench:registry`: Sluice's registry and a stock `mlflow server` on one PostgreSQL, in one run. Writes its section of
  * docs/benchmarks.md; with `--quick` it only prints, after less time. `--python <file>` names an interpreter that has mlflow.
+ * `--points=100000000` measures a log of so many points instead, and writes that section.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,10 +13,15 @@ import { atLeast, table, writeSection } from '../report.js';
 import { aliasLoad, logBatch, searchLoad, seedAlias, seedModelRun, seedRuns } from './beside-mlflow.js';
 import { startMlflow, startSluice } from './contender.js';
 import type { Contender } from './contender.js';
+import { fillLog, measureHuge } from './huge-log.js';
+import type { Filled } from './huge-log.js';
 import { longHistory, manyRuns, seedManyRuns } from './scale.js';
 
 const quick = process.argv.includes('--quick');
 const givenPython = process.argv[process.argv.indexOf('--python') + 1];
+const pointsText = process.argv
+  .find((argument) => argument.startsWith('--points='))
+  ?.slice('--points='.length);
 const times = quick ? { warmupMs: 500, durationMs: 2_000 } : { warmupMs: 2_000, durationMs: 10_000 };
 const runs = quick ? 300 : 1_200;
 const packages = ['mlflow==3.17.2', 'psycopg2-binary==2.9.11'];
@@ -116,6 +122,36 @@ async function scaleTable(sluice: Contender, databaseUrl: string, points: number
   );
 }
 
+function hugeTable(filled: Filled, figures: Awaited<ReturnType<typeof measureHuge>>): string {
+  const row = (what: string, { p50Ms, p95Ms }: { p50Ms: number; p95Ms: number }, maxMs: number): string[] => [
+    what,
+    target(p95Ms, p95Ms < maxMs, `< ${maxMs}`),
+    ms(p50Ms),
+  ];
+  return table(
+    ['what', 'figure', 'p50 ms'],
+    [
+      ...Object.entries(filled.sizes).map(([name, size]) => [`size of the ${name}`, size, '']),
+      [
+        'metric points/s by log-batch, 4 writers, 1,000 a batch',
+        target(figures.pointsPerSecond, figures.pointsPerSecond >= 50_000, '≥ 50,000'),
+        '',
+      ],
+      row('p95 ms of a chart of a metric of 1,000,000', figures.chart, 200),
+      row('p95 ms of 1,000 points of a history', figures.history, 100),
+      row('p95 ms of a run with its ten latest values', figures.latest, 100),
+      row(
+        `p95 ms of 100 of ${whole(filled.runs)} runs by a metric, in the order of another, 4 connections`,
+        figures.search,
+        100,
+      ),
+    ],
+  );
+}
+
+const machineLine = (rest: string): string =>
+  `Machine: ${machine()}; ${new Date().toISOString().slice(0, 10)}; ${rest}PostgreSQL as it comes, with fsync.`;
+
 const folder = mkdtempSync(join(tmpdir(), 'sluice-bench-registry-'));
 const server = await startServer({ isDurable: true });
 const started: Contender[] = [];
@@ -124,7 +160,8 @@ const start = async (starting: Promise<Contender>): Promise<Contender> => {
   started.push(contender);
   return contender;
 };
-try {
+
+async function besideMlflow(): Promise<void> {
   const python =
     process.argv.includes('--python') && givenPython !== undefined
       ? givenPython
@@ -137,13 +174,25 @@ try {
   const mlflow = await start(startMlflow(databases[1].url, folder, python));
   const theirs = await measureOne(mlflow);
   await mlflow.stop();
-  const text = [
-    `Machine: ${machine()}; ${new Date().toISOString().slice(0, 10)}; mlflow 3.17.2; PostgreSQL as it comes, with fsync.`,
-    besideTable(ours, theirs),
-    scale,
-  ].join('\n\n');
+  const text = [machineLine('mlflow 3.17.2; '), besideTable(ours, theirs), scale].join('\n\n');
   process.stdout.write(`${text}\n`);
   if (!quick) writeSection('registry', text);
+}
+
+async function huge(points: number): Promise<void> {
+  const { url } = await createDatabase(server.url);
+  const sluice = await start(startSluice(url, folder));
+  const filled = await fillLog(url, points);
+  process.stderr.write(`${whole(points)} points in ${filled.tookS.toFixed(0)} s\n`);
+  const figures = await measureHuge(sluice, filled, times);
+  await sluice.stop();
+  const text = `${machineLine('')}\n\n${whole(points)} points:\n\n${hugeTable(filled, figures)}`;
+  process.stdout.write(`${text}\n`);
+  if (!quick) writeSection('registry-points', text);
+}
+
+try {
+  await (pointsText === undefined ? besideMlflow() : huge(Number(pointsText)));
 } finally {
   for (const contender of started) await contender.stop();
   await server.stop();

@@ -11,12 +11,15 @@ import type { Operation } from './operation.js';
 
 interface Latest {
   readonly fingerprint: string;
-  /** Set once its answer is out. */
-  made?: string;
+  /** Its caller sends several at a time, so that an equal one may be another thread's. */
+  readonly isParallel: boolean;
+  isOver: boolean;
+  /** Set once its answer is out, or when it was a repeat itself. */
+  made?: string | undefined;
 }
 
 const maxCallers = 10_000;
-const notCreating: Latest = { fingerprint: '' };
+const notCreating: Latest = { fingerprint: '', isParallel: false, isOver: true };
 
 export class LatestRequests {
   /** By caller and program, the longest silent first. */
@@ -39,16 +42,17 @@ export class LatestRequests {
     const key = parseIdempotencyKey(request.headers['idempotency-key']);
     const { subject } = caller;
     const exchange = beginExchange({ subject, method, path: request.url, body: raw, key }, reply.raw);
-    const last = this.#latest.get(name);
-    if (
-      last?.fingerprint === exchange.fingerprint &&
-      creates(raw, program.startsWith('mlflow-python-client/'))
-    )
+    const last = this.#latest.get(name) ?? notCreating;
+    const isEqual = last.fingerprint === exchange.fingerprint;
+    const isParallel = !last.isOver || (isEqual && last.isParallel);
+    if (isEqual && !isParallel && creates(raw, program.startsWith('mlflow-python-client/')))
       exchange.repeated = last.made;
-    const latest: Latest = { fingerprint: exchange.fingerprint };
+    const { fingerprint, repeated } = exchange;
+    const latest: Latest = { fingerprint, isParallel, isOver: false, made: repeated };
     this.#put(name, latest);
     void exchange.fate.then((fate) => {
-      if (fate === 'answered' && exchange.made !== undefined) latest.made = exchange.made;
+      latest.isOver = true;
+      if (fate === 'answered') latest.made = exchange.made;
     });
     return { ...caller, exchange };
   }

@@ -4,10 +4,11 @@
  */
 import type { ArtifactStore } from '#artifacts/artifact-store';
 import type { VersionFile } from '#contracts/models';
+import { LoggedModelEntity } from '#database/entities/mlflow.entity';
 import { SluiceError } from '#platform/errors';
 import { Inject, Injectable } from '@nestjs/common';
 import { text } from 'node:stream/consumers';
-import { DataSource } from 'typeorm';
+import { DataSource, IsNull } from 'typeorm';
 import { ARTIFACT_STORE } from '../artifacts/artifact-store.token.js';
 import type { VersionPlan } from '../versions/uploads.service.js';
 import { VersionsService } from '../versions/versions.service.js';
@@ -50,17 +51,14 @@ export class VersionSources {
   private async find(source: string): Promise<Origin> {
     const { manager } = this.dataSource;
     const logged = /^models:\/(m-[0-9a-f]{32})\/?$/.exec(source)?.[1];
-    if (logged !== undefined) return this.findLogged(logged);
+    if (logged !== undefined) return this.findLogged(await this.loggedModels.find(logged));
     const [, model, number] = /^models:\/([^/@]+)\/([1-9]\d{0,8})$/.exec(source) ?? [];
     if (model !== undefined) {
       const version = await this.versions.read({ model: decodeURIComponent(model), version: Number(number) });
       return { files: version.files, runId: version.run_id };
     }
     const [, run, path = ''] = /^runs:\/+([0-9a-f]{32})(?:\/(.*))?$/.exec(source) ?? [];
-    if (run !== undefined) {
-      const row = await this.runs.row(runIdOf({ run_id: run }));
-      return { files: await filesBelow(manager, joined(runArtifactRoot(row), path)), runId: row.id };
-    }
+    if (run !== undefined) return this.findOfRun(runIdOf({ run_id: run }), path);
     const stored = /^mlflow-artifacts:(?:\/\/[^/]+)?\/+(.+)$/.exec(source)?.[1];
     if (stored !== undefined) return { files: await filesBelow(manager, joined(stored, '')) };
     throw new SluiceError(
@@ -69,8 +67,20 @@ export class VersionSources {
     );
   }
 
-  private async findLogged(id: string): Promise<Origin> {
-    const row = await this.loggedModels.find(id);
+  /** Clients of MLflow 3 keep the files of a run's model with the logged model, and go on naming them by the run. */
+  private async findOfRun(runId: string, path: string): Promise<Origin> {
+    const { manager } = this.dataSource;
+    const run = await this.runs.row(runId);
+    const files = await filesBelow(manager, joined(runArtifactRoot(run), path));
+    if (files.length > 0 || path === '') return { files, runId };
+    const row = await manager.findOne(LoggedModelEntity, {
+      where: { run_id: runId, name: path.replace(/\/+$/, ''), deleted_at: IsNull() },
+      order: { created_at: 'DESC' },
+    });
+    return row === null ? { files, runId } : this.findLogged(row);
+  }
+
+  private async findLogged(row: LoggedModelEntity): Promise<Origin> {
     const root = await this.loggedModels.rootOf(row);
     return {
       files: await filesBelow(this.dataSource.manager, root),
