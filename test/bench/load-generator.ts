@@ -29,9 +29,10 @@ async function runConnection(
   await closed;
 }
 
-/** Measures for `durationMs`, or for as long as it takes until each connection has been answered once on average. */
+/** Measures for `durationMs`, or for as long as it takes until each connection has been answered often enough. */
 async function run(options: LoadOptions): Promise<LoadResult> {
-  const { connections, durationMs, warmupMs } = options;
+  const { connections, durationMs, warmupMs, leastPerConnection = 1 } = options;
+  const leastAnswers = connections * leastPerConnection;
   const request = prepare(options);
   const measureFromMs = performance.now() + warmupMs;
   const tookMs: number[] = [];
@@ -40,7 +41,7 @@ async function run(options: LoadOptions): Promise<LoadResult> {
   const onAnswer = (ms: number): boolean => {
     const nowMs = performance.now();
     answered += 1;
-    if (nowMs >= endMs && tookMs.length >= connections) return false;
+    if (nowMs >= endMs && tookMs.length >= leastAnswers) return false;
     if (nowMs >= measureFromMs) tookMs.push(ms);
     endMs = Math.max(endMs, nowMs);
     return true;

@@ -20,6 +20,8 @@ export const LoadOptions = z.object({
   connections: z.int().min(1),
   warmupMs: z.number(),
   durationMs: z.number(),
+  /** The measured time goes on until each connection has been answered so often on average; default 1. */
+  leastPerConnection: z.int().min(1).optional(),
 });
 export type LoadOptions = z.infer<typeof LoadOptions>;
 

@@ -85,9 +85,9 @@ async function rowOf(
   ];
   const body = binaryBody(model.inputs);
   const take = (runner: RunnerProcess): Promise<Window> => window(runner, body, times.windowMs);
-  for (const runner of [single, batched]) await take(runner);
+  for (const runner of [single, batched]) await window(runner, body, times.warmupMs);
   const windows: { readonly alone: Window; readonly together: Window }[] = [];
-  for (let round = 0; round < times.rounds; round += 1)
+  for (let round = 0; round < times.targetRounds; round += 1)
     windows.push({ alone: await take(single), together: await take(batched) });
   for (const runner of [single, batched]) runner.kill('the benchmark is over');
   const of = (value: (one: (typeof windows)[number]) => number): number => median(windows.map(value));

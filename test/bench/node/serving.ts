@@ -13,7 +13,6 @@ import { byTurns, medianRatio, medians, totalCpuUs } from './windows.js';
 
 /** For connections to be made and queues to fill; the code is warm already. */
 const rampMs = 100;
-const warmupConnections = 8;
 const openConnections = 256;
 const shares = [0.5, 0.8];
 const ownThroughput = 1.5;
@@ -35,8 +34,10 @@ export function closedLoop(
   body: BenchBody,
   connections: number,
   durationMs: number,
+  leastPerConnection = 1,
 ): Promise<Measured> {
-  return measure({ ...server.target(body), connections, warmupMs: rampMs, durationMs }, server.pids());
+  const options = { ...server.target(body), connections, warmupMs: rampMs, durationMs, leastPerConnection };
+  return measure(options, server.pids());
 }
 
 function openLoop(server: Server, body: BenchBody, perSecond: number, durationMs: number): Promise<Measured> {
@@ -66,8 +67,8 @@ const forms = (model: BenchModel) =>
 async function closedRows(model: BenchModel, all: readonly Contender[], times: Times): Promise<Row[]> {
   const rows: Row[] = [];
   for (const [form, body] of forms(model)) {
-    // Nobody's first window may be the one in which its code is compiled.
-    for (const { server } of all) await closedLoop(server, body, warmupConnections, times.windowMs);
+    const most = Math.max(...times.concurrencies);
+    for (const { server } of all) await closedLoop(server, body, most, times.warmupMs);
     for (const connections of times.concurrencies) {
       const windows = await byTurns(
         all.map(
@@ -75,7 +76,7 @@ async function closedRows(model: BenchModel, all: readonly Contender[], times: T
             () =>
               closedLoop(server, body, connections, times.windowMs),
         ),
-        times.rounds,
+        connections === most ? times.targetRounds : times.rounds,
       );
       for (const [index, { name }] of all.entries())
         rows.push({ model, form, load: String(connections), server: name, windows: windows[index] ?? [] });

@@ -1,10 +1,16 @@
 /** How long each part of the node's benchmark measures. */
 export interface Times {
+  /** Unmeasured load on each server before its first window: until then its code is compiled, and its batcher learns. */
+  readonly warmupMs: number;
   /** One window; a slow model's is longer where it must be for every connection to be answered. */
   readonly windowMs: number;
   readonly rounds: number;
-  /** More, as the best of six fixed sizes is picked by them. */
-  readonly batcherRounds: number;
+  /** At the concurrency that the targets are about. */
+  readonly targetRounds: number;
+  /** Windows of each fixed batch size, by which the best one is picked. */
+  readonly sizeRounds: number;
+  /** Windows of the best fixed size, and of the batcher beside it. */
+  readonly duelRounds: number;
   readonly openMs: number;
   readonly openRounds: number;
   readonly healthMs: number;
@@ -13,9 +19,12 @@ export interface Times {
 }
 
 export const fullTimes: Times = {
+  warmupMs: 2_000,
   windowMs: 700,
-  rounds: 3,
-  batcherRounds: 6,
+  rounds: 2,
+  targetRounds: 6,
+  sizeRounds: 4,
+  duelRounds: 12,
   openMs: 1_200,
   openRounds: 2,
   healthMs: 8_000,
@@ -24,12 +33,15 @@ export const fullTimes: Times = {
 };
 /** Enough to see that everything works and roughly where it stands. */
 export const quickTimes: Times = {
+  warmupMs: 800,
   windowMs: 300,
   rounds: 1,
-  batcherRounds: 1,
+  targetRounds: 1,
+  sizeRounds: 1,
+  duelRounds: 2,
   openMs: 400,
   openRounds: 1,
   healthMs: 1_000,
   codecRuns: 10,
-  concurrencies: [8],
+  concurrencies: [64],
 };

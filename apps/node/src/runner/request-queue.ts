@@ -195,9 +195,9 @@ export class RequestQueue {
     const begun = new Set<Waiting>();
     let ordered = inOrder(this.waiting);
     while (turn.length < most && ordered.length > 0) {
-      const members = this.take(ordered);
-      const [first] = members;
+      const [first] = ordered;
       if (!first) break;
+      const members = gather(ordered, this.limit(first.costs));
       const taken = new Set(members);
       ordered = ordered.filter((one) => !taken.has(one));
       if (this.isWorthWaiting(first, members, nowMs)) continue;
@@ -213,16 +213,6 @@ export class RequestQueue {
     if (!this.waiting.some(isLate)) return;
     for (const { id } of this.waiting.filter(isLate)) this.sink.send(id, fromRunner.skipped, nothing);
     this.waiting = this.waiting.filter((one) => !isLate(one));
-  }
-
-  /** A batch of a measured size where the queue has enough, so that the table goes on learning. */
-  private take(ordered: readonly Waiting[]): Waiting[] {
-    const [first] = ordered;
-    if (!first) return [];
-    const members = gather(ordered, this.limit(first.costs));
-    const rows = rowsIn(members);
-    const size = this.options.maxBatchRows === null ? first.costs.floor(rows) : rows;
-    return members.length > 1 && size < rows ? gather(ordered, size) : members;
   }
 
   private isWorthWaiting({ key, costs }: Waiting, members: readonly Waiting[], nowMs: number): boolean {

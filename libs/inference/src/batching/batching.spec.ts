@@ -184,13 +184,21 @@ describe('the cost table', () => {
     expect(chosen(some, 200, slower).at(-1)).toBe(2);
   });
 
+  it('learns from executions between two sizes too', () => {
+    const some = table((rows) => rows);
+    for (let run = 0; run < 3; run += 1) some.add({ rows: 8, ms: 8 });
+    for (let run = 0; run < 50; run += 1) some.add({ rows: 9, ms: 11 });
+    expect(some.predictMs(9)).toBeGreaterThan(10);
+    expect(some.predictMs(9)).toBeLessThan(12);
+    expect(some.predictMs(16)).toBe(16);
+  });
+
   it('predicts between and beyond what was measured', () => {
     const some = new CostTable([
       { rows: 4, ms: 4 },
       { rows: 2, ms: 3 },
     ]);
     expect([1, 2, 3, 4, 8].map((rows) => some.predictMs(rows))).toEqual([3, 3, 3.5, 4, 8]);
-    expect([1, 2, 3, 9].map((rows) => some.floor(rows))).toEqual([1, 2, 3, 8]);
   });
 });
 

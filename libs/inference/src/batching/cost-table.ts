@@ -65,7 +65,7 @@ export class CostTable {
     return this.probes[0] ?? this.chosen;
   }
 
-  /** Takes an execution in; one of a size that is never measured tells nothing. */
+  /** Takes an execution in. One between two sizes tells of the nearest what it took beside what was predicted. */
   add(cost: Cost): void {
     const isAsked = cost.rows === this.limit();
     const position = this.learn(cost);
@@ -76,13 +76,6 @@ export class CostTable {
       this.probes.unshift(...trials(cost.rows).slice(1));
     this.sinceProbes += 1;
     if (this.isProbeDue()) this.planProbes();
-  }
-
-  /** The largest size that is measured and not above `rows`; executions of other sizes would teach nothing. */
-  floor(rows: number): number {
-    let size = Math.min(rows, 1);
-    for (const measured of batchSizes) if (measured <= rows) size = measured;
-    return size;
   }
 
   /** Predicted cost of `rows`, on the line between its neighbours; beyond the table in proportion to the rows. */
@@ -100,12 +93,12 @@ export class CostTable {
     return this.entries[this.best]?.rows ?? 1;
   }
 
-  /** Gives the position of the size; -1 when it is never measured. */
-  private learn({ rows, ms }: Cost): number {
-    let position = this.entries.findIndex((one) => one.rows === rows);
-    if (position === -1) position = this.begin({ rows, ms });
+  /** Gives the position of the size that learned; -1 when the table is empty. */
+  private learn(cost: Cost): number {
+    const position = this.positionOf(cost);
     const entry = this.entries[position];
     if (!entry) return -1;
+    const ms = entry.rows === cost.rows ? cost.ms : (entry.ms * cost.ms) / this.predictMs(cost.rows);
     if (entry.trial.length === trialRuns) follow(entry, ms);
     else {
       entry.trial.push(ms);
@@ -115,7 +108,16 @@ export class CostTable {
     return position;
   }
 
-  /** The warm-up has stopped below this size. */
+  /** Of its size, or of the nearest one. */
+  private positionOf(cost: Cost): number {
+    const exact = this.entries.findIndex(({ rows }) => rows === cost.rows);
+    const position = exact === -1 ? this.begin(cost) : exact;
+    if (position !== -1) return position;
+    const distances = this.entries.map(({ rows }) => Math.abs(rows - cost.rows));
+    return distances.indexOf(Math.min(...distances));
+  }
+
+  /** The warm-up has stopped below this size. -1: it is none of those that are measured. */
   private begin({ rows, ms }: Cost): number {
     if (!batchSizes.some((size) => size === rows)) return -1;
     const above = this.entries.findIndex((one) => one.rows > rows);
