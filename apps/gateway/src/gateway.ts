@@ -17,6 +17,7 @@ import { LeaseLink } from './control/lease-link.js';
 import { startLink } from './control/link.js';
 import { SnapshotIntake } from './control/snapshot-intake.js';
 import { probeEjected } from './control/probe-ejected.js';
+import { UsageJournal } from './control/usage-journal.js';
 import { UsageSender } from './control/usage-sender.js';
 import { Core } from './data-plane/core.js';
 import { listen } from './data-plane/server.js';
@@ -61,6 +62,7 @@ async function startUsage(
   const usage = await UsageSender.start({
     meter: core.usage,
     file: files.usage,
+    journal: new UsageJournal(settings.SLUICE_GATEWAY_DATA_DIR, logger),
     send: (body, signal) => registry.usage.report({ body, signal }),
     everyMs: settings.SLUICE_GATEWAY_USAGE_EVERY_MS,
     logger,

@@ -1,17 +1,19 @@
 /**
- * Brings what was used from the data plane to the registry, by way of the disk. A kill loses at most what was counted since the
- * last save; a registry that is away loses nothing; a batch that is sent twice counts once.
+ * Brings what was used from the data plane to the registry, by way of the disk. A kill loses at most what was counted in the last
+ * milliseconds; a registry that is away loses nothing; a batch that is sent twice counts once.
  */
 import type { UsageBatch } from '#contracts/usage';
 import type { Logger } from '#platform/logger';
 import { v7 as uuidv7 } from 'uuid';
 import type { UsageMeter } from '../data-plane/usage-meter.js';
 import type { GatewayFiles } from './files.js';
+import type { UsageJournal } from './usage-journal.js';
 import { UsageSpool, emptySpool } from './usage-spool.js';
 
 export interface UsageSenderOptions {
   readonly meter: UsageMeter;
   readonly file: GatewayFiles['usage'];
+  readonly journal: UsageJournal;
   readonly send: (batch: UsageBatch, signal: AbortSignal) => Promise<unknown>;
   readonly everyMs: number;
   readonly logger: Logger;
@@ -32,8 +34,13 @@ export class UsageSender {
 
   /** Takes up what an earlier process has left. */
   static async start(options: UsageSenderOptions): Promise<UsageSender> {
-    const saved = (await options.file.read()) ?? emptySpool(uuidv7());
-    const sender = new UsageSender(options, new UsageSpool(saved));
+    const { journal, meter } = options;
+    const spool = new UsageSpool((await options.file.read()) ?? emptySpool(uuidv7()));
+    for (const { rows, served } of await journal.replay(spool.journal)) spool.put(rows, served);
+    spool.journal = journal.next(meter);
+    journal.follow(meter);
+    const sender = new UsageSender(options, spool);
+    await sender.save();
     sender.timer = setInterval(() => void sender.flush(), options.everyMs).unref();
     return sender;
   }
@@ -52,15 +59,31 @@ export class UsageSender {
   }
 
   private async work(): Promise<void> {
-    const { rows, served } = this.options.meter.drain();
-    this.spool.put(rows, served);
-    for (;;) {
-      const batch = this.spool.batch();
-      if (rows.length > 0 || batch) await this.options.file.write(this.spool.save(), true);
-      if (!batch || !(await this.send(batch))) return;
+    this.takeIn();
+    let batch = this.spool.batch();
+    if (!batch) return;
+    for (; batch; batch = this.spool.batch()) {
+      await this.save();
+      if (!(await this.send(batch))) return;
       this.spool.taken();
-      await this.options.file.write(this.spool.save(), true);
     }
+    await this.save();
+  }
+
+  /** What was counted comes into the spool. */
+  private takeIn(): void {
+    const { meter, journal } = this.options;
+    if (meter.isEmpty) return;
+    this.spool.journal = journal.next(meter);
+    const { rows, served } = meter.drain();
+    this.spool.put(rows, served);
+  }
+
+  /** What is saved need not be noted any more. */
+  private async save(): Promise<void> {
+    const { journal } = this.spool;
+    await this.options.file.write(this.spool.save(), true);
+    await this.options.journal.removeBefore(journal);
   }
 
   private async send(batch: UsageBatch): Promise<boolean> {

@@ -10,6 +10,8 @@ import { z } from 'zod';
 export const SavedSpool = z.object({
   source: z.uuid(),
   sequence: z.int().min(0),
+  /** What was noted in journals before this one is in here. */
+  journal: z.int().min(0).default(0),
   sending: z.array(UsageRow),
   waiting: z.array(UsageRow),
   served: UsageTotals,
@@ -28,6 +30,7 @@ const add = (a: UsageRow, b: UsageRow): UsageRow => ({ ...a, ...sumUsage([a, b])
 export const emptySpool = (source: string): SavedSpool => ({
   source,
   sequence: 0,
+  journal: 0,
   sending: [],
   waiting: [],
   served: noUsage(),
@@ -39,6 +42,8 @@ export class UsageSpool {
   readonly lost: UsageTotals;
   /** All that was ever put in, as its meter counted it apart. */
   readonly served: UsageTotals;
+  /** Where what is not in here is noted. */
+  journal: number;
   private sending: UsageRow[];
   private sequence: number;
   private readonly source: string;
@@ -47,6 +52,7 @@ export class UsageSpool {
   constructor(saved: SavedSpool) {
     this.source = saved.source;
     this.sequence = saved.sequence;
+    this.journal = saved.journal;
     this.sending = [...saved.sending];
     this.served = { ...saved.served };
     this.lost = { ...saved.lost };
@@ -83,8 +89,8 @@ export class UsageSpool {
   }
 
   save(): SavedSpool {
-    const { source, sequence, sending, waiting, served, lost } = this;
-    return { source, sequence, sending, waiting: [...waiting.values()], served, lost };
+    const { source, sequence, journal, sending, waiting, served, lost } = this;
+    return { source, sequence, journal, sending, waiting: [...waiting.values()], served, lost };
   }
 
   private fill(): void {
