@@ -1,5 +1,6 @@
 /** What gateways have answered is what is billed, though they are killed with -9: in between and under load. */
 import { readFile, readdir } from 'node:fs/promises';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
 import { sumUsage } from '#contracts/usage-totals';
@@ -49,14 +50,16 @@ async function startStage(client: string): Promise<Stage> {
   const node = await TestNode.start('one');
   node.respond = (_, res) => void res.writeHead(200, { 'x-sluice-timing': '1,9,3,5' }).end('{}');
   fake.publish(makeSnapshot({ keys: fake.keys, versions: { 1: [node.replica] } }));
-  const join = registry.clientWith(gatewayJoinToken);
-  const { credential } = await join.gateways.register({ body: { name: client, program_version: '0.1.0' } });
-  fake.other = async (req, res) => {
-    const body = await bodyOf(req);
+  const { credential } = await registry
+    .clientWith(gatewayJoinToken)
+    .gateways.register({ body: { name: client, program_version: '0.1.0' } });
+  const passOn = async (req: IncomingMessage, res: ServerResponse): Promise<void> => {
     const headers = { authorization: `Bearer ${credential}`, 'content-type': 'application/json' };
+    const body = await bodyOf(req);
     const answer = await fetch(`${registry.url}${req.url}`, { method: 'POST', headers, body });
     res.writeHead(answer.status, { 'content-type': 'application/json' }).end(await answer.text());
   };
+  fake.other = (req, res) => void passOn(req, res).catch(() => res.destroy());
   const folder = await makeFolder();
   const token = await makeToken(fake.keys, { client, claims: { team: 'default' } });
   const answeredMs: number[] = [];
