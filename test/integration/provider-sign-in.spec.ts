@@ -127,6 +127,29 @@ describe('signing in by a provider', () => {
     expect(await codeOf(await victim.open(url))).toBe('INVALID_GRANT');
   });
 
+  it('leads to the console when it was begun there: a token that is good once, or the code of a failure', async () => {
+    const comeBackTo = async (browser: Browser, account: string): Promise<string> => {
+      const begun = await browser.open(`${registry.url}/auth/acme/start?to=console`);
+      const url = await browser.signInAt(begun.headers.get('location') ?? '', account, backTo);
+      const answer = await browser.open(here(url));
+      expect({ status: answer.status, body: await answer.text() }).toEqual({ status: 303, body: '' });
+      expect(answer.headers.get('cache-control')).toBe('no-store');
+      return answer.headers.get('location') ?? '';
+    };
+    acme.groups.set('fay', ['everyone']);
+    const back = new URL(await comeBackTo(new Browser(), 'fay'), publicUrl);
+    expect(`${back.origin}${back.pathname}${back.search}`).toBe(`${publicUrl}/console/`);
+    const refreshToken = new URLSearchParams(back.hash.slice(1)).get('refresh_token') ?? '';
+    const body = { grant_type: 'refresh_token', refresh_token: refreshToken } as const;
+    await expect(registry.clientWith('').auth.token({ body })).resolves.toBeDefined();
+    await expect(registry.clientWith('').auth.token({ body })).rejects.toMatchObject({
+      code: 'INVALID_GRANT',
+    });
+    expect(await comeBackTo(new Browser(), 'nobody')).toBe('/console/#sign_in_error=FORBIDDEN');
+    const elsewhere = await new Browser().open(`${registry.url}/auth/acme/start?to=https://evil.example`);
+    expect(await codeOf(elsewhere)).toBe('INVALID_REQUEST');
+  });
+
   it('refuses what did not come from this provider to this sign-in', async () => {
     const [browser, other] = [new Browser(), new Browser()];
     const mine = new URL(await comeBack(browser, 'eve'));

@@ -10,7 +10,10 @@ import { chromium } from 'playwright-core';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { createClient } from '#client/client';
 import { irisRequest } from '../support/iris.js';
+import { oidcClient, startOidcServer } from '../support/oidc-server.js';
+import type { OidcServer } from '../support/oidc-server.js';
 import { startPlatform } from '../support/platform.js';
 import type { Platform } from '../support/platform.js';
 import { startProgram } from '../support/program.js';
@@ -24,11 +27,19 @@ let password: string;
 
 const Secrets = z.object({ admin_password: z.string(), gateway_join_token: z.string() });
 
+let front: Line;
+let acme: OidcServer;
+
 beforeAll(async () => {
-  platform = await startPlatform();
+  // The address that providers send browsers back to must be known before there is anything at it.
+  front = await openLine(() => platform.gatewayUrl);
+  platform = await startPlatform({
+    env: { SLUICE_PUBLIC_URL: front.url, SLUICE_ISSUER_PRIVATE_ADDRESSES: 'true' },
+  });
+  acme = await startOidcServer([`${front.url}/auth/acme/callback`]);
   const secrets = Secrets.parse(JSON.parse(await readFile(join(platform.dataDir, 'secrets.json'), 'utf8')));
   password = secrets.admin_password;
-  line = await openLine(platform.registryUrl);
+  line = await openLine(() => platform.registryUrl);
   secondGateway = await startProgram('gateway/src/main', {
     SLUICE_REGISTRY_URL: line.url,
     SLUICE_GATEWAY_JOIN_TOKEN: secrets.gateway_join_token,
@@ -45,6 +56,8 @@ afterAll(async () => {
   await browser?.close();
   await secondGateway?.end();
   await line?.cut();
+  await front?.cut();
+  await acme?.close();
   await platform?.stop();
 }, 30_000);
 
@@ -58,17 +71,17 @@ function chromiumPath(): string {
   return path;
 }
 
-/** A connection to the registry that can be cut. */
+/** A connection that can be cut. */
 interface Line {
   readonly url: string;
   cut(): Promise<void>;
   mend(): Promise<void>;
 }
 
-async function openLine(to: string): Promise<Line> {
-  const { hostname, port } = new URL(to);
+async function openLine(to: () => string): Promise<Line> {
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
+    const { hostname, port } = new URL(to());
     const hop = connect(Number(port), hostname);
     for (const one of [socket, hop]) {
       sockets.add(one);
@@ -106,7 +119,7 @@ async function signIn(page: Page, url: string): Promise<void> {
   await page.goto(url);
   await page.getByLabel('Login').fill('admin');
   await page.getByLabel('Password', { exact: true }).fill(password);
-  await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByRole('button', { name: 'Sign in', exact: true }).click();
   await page.getByRole('navigation').waitFor();
 }
 
@@ -143,16 +156,60 @@ describe('signing in', () => {
   });
 
   it('takes an API token, and shows as much as that may read', async () => {
-    const { token } = await platform.admin.apiTokens.create({
+    const { id, token } = await platform.admin.apiTokens.create({
       body: { name: 'screen', scopes: ['endpoints:read', 'models:read'], client_id: 'admin' },
     });
     const { page } = await openPage();
     await page.goto(`${platform.gatewayUrl}/console`);
     await page.getByRole('button', { name: 'API token' }).click();
     await page.getByLabel('API token or access token').fill(token);
-    await page.getByRole('button', { name: 'Sign in' }).click();
+    await page.getByRole('button', { name: 'Sign in', exact: true }).click();
     await endpointCard(page, 'iris').getByText('readiness unknown').waitFor();
     await page.getByRole('alert').getByText('FORBIDDEN').waitFor();
+    await platform.admin.apiTokens.revoke({ params: { api_token_id: id } });
+    await page.reload();
+    await page.getByText('The registry does not take your token any more').waitFor();
+    await page.context().close();
+  });
+
+  it('leads through a provider and back, and says so when that vouches for nobody', async () => {
+    await platform.admin.signInProviders.create({
+      body: {
+        name: 'acme',
+        issuer: acme.issuer,
+        ...oidcClient,
+        scopes: ['openid', 'email', 'groups'],
+        roles: { claim: 'groups', map: { all: [{ team: null, role: 'viewer' }] } },
+      },
+    });
+    acme.groups.set('ada', ['all']);
+    const { page } = await openPage();
+    for (const account of ['nobody', 'ada']) {
+      await page.context().clearCookies();
+      await page.goto(`${front.url}/console`);
+      await page.getByRole('button', { name: 'Sign in with acme' }).click();
+      await page.locator('[name=login]').fill(account);
+      await page.locator('[name=password]').fill('any');
+      await page.locator('[type=submit]').click();
+      await page.locator('[type=submit]').click();
+      if (account === 'nobody') await page.getByText('(FORBIDDEN)').waitFor();
+    }
+    await endpointCard(page, 'iris').waitFor();
+    expect(await page.getByRole('banner').textContent()).toContain('ada@example.org');
+    expect(page.url()).toBe(`${front.url}/console/overview`);
+    await page.reload();
+    await endpointCard(page, 'iris').waitFor();
+    await page.context().close();
+  });
+
+  it('takes no token from a link', async () => {
+    const { refresh_token: token } = await createClient({ baseUrl: platform.gatewayUrl }).sessions.begin({
+      body: { login: 'admin', password },
+    });
+    const { page } = await openPage();
+    await page.goto(`${platform.gatewayUrl}/console/#refresh_token=${token}`);
+    await page.getByLabel('Login').waitFor();
+    expect(page.url()).not.toContain(token);
     await page.context().close();
   });
 });

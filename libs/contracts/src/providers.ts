@@ -59,5 +59,11 @@ export const UpdateProvider = z.strictObject({
 export const ListProviders = z.strictObject({ ...pageQuery });
 export const ProviderPage = pageOf(SignInProvider);
 export const ProviderNames = z.object({ items: z.array(z.object({ name: ProviderName })) });
+export const StartSignIn = z.strictObject({
+  to: z
+    .enum(['console'])
+    .optional()
+    .describe('Lead the browser to the console in the end, in place of answering the tokens'),
+});
 /** What the provider sends the browser back with; it may add what it likes. */
 export const SignInCallback = z.looseObject({ state: z.string().max(1_024) });

@@ -46,10 +46,8 @@ function NodeCard({ node, nowMs }: { readonly node: NodeInfo; readonly nowMs: nu
       <ul className="replicas">
         {node.replicas.map((replica) => (
           <li key={replica.version_id}>
-            {replica.model}/{replica.version}{' '}
-            <Badge tone={replicaTone(replica.state)} title={replica.reason ?? ''}>
-              {replica.state}
-            </Badge>
+            {replica.model}/{replica.version} <Badge tone={replicaTone(replica.state)}>{replica.state}</Badge>
+            {replica.reason !== null && <p className="replica-reason">{replica.reason}</p>}
           </li>
         ))}
         {node.replicas.length === 0 && <li className="muted">holds nothing</li>}

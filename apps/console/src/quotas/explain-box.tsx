@@ -91,8 +91,8 @@ function Suggestions() {
 function Answer({ explanation, nowMs }: { readonly explanation: QuotaExplanation; readonly nowMs: number }) {
   const { client_id: client, team, denied_by: deniedBy, quotas } = explanation;
   return (
-    <div className="answer" aria-live="polite">
-      <p>
+    <div className="answer">
+      <p aria-live="polite">
         {deniedBy.length > 0 ? <Badge tone="bad">refused</Badge> : <Badge tone="good">admitted</Badge>}{' '}
         <strong>{client}</strong> of team {team}{' '}
         {deniedBy.length > 0 ? `is refused by ${deniedBy.join(' and ')}.` : 'is refused by no quota now.'}

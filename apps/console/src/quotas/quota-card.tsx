@@ -8,15 +8,20 @@ import type { Outage } from './quota-outage.js';
 import { QuotaCountRow, shortGateway } from './quota-count-row.js';
 import { inOutageText, limitText, outageNames, outageText, subjectText } from '#wording/quotas';
 
-/** Use shows no event. */
-const pollMs = 2_000;
 const shownCounts = 5;
 
 const fullness = ({ used, reserved, limit }: QuotaCount): number =>
   limit === 0 ? 1 : (used + reserved / 1_000) / limit;
 
+interface QuotaCardProps {
+  readonly quota: Quota;
+  readonly nowMs: number;
+  /** How often to ask how it stands: use shows no event. */
+  readonly pollMs: number;
+}
+
 /** One limit: what it says, how its counts stand, and what holds without the registry. */
-export function QuotaCard({ quota, nowMs }: { readonly quota: Quota; readonly nowMs: number }) {
+export function QuotaCard({ quota, nowMs, pollMs }: QuotaCardProps) {
   const counts = useQuery({
     queryKey: ['quotas', quota.id, 'counts'],
     queryFn: () => api.quotas.counts({ params: { quota_id: quota.id }, query: { page_size: 200 } }),

@@ -8,6 +8,9 @@ import { useNow } from '../parts/use-now.js';
 import { ExplainBox } from './explain-box.js';
 import { QuotaCard } from './quota-card.js';
 
+/** The more there are, the less often: ten calls a second are enough for a page. */
+const pollMsOf = (quotas: number): number => Math.max(2_000, quotas * 100);
+
 /** Every limit, how full it is, and why a caller was refused. */
 export function QuotasScreen() {
   const refetchInterval = usePollMs(30_000);
@@ -32,9 +35,14 @@ export function QuotasScreen() {
       )}
       <div className="quotas">
         {data?.items.map((quota) => (
-          <QuotaCard key={quota.id} quota={quota} nowMs={nowMs} />
+          <QuotaCard key={quota.id} quota={quota} nowMs={nowMs} pollMs={pollMsOf(data.items.length)} />
         ))}
       </div>
+      {data?.next_page_token !== undefined && (
+        <p className="muted">
+          These are the first {data.items.length} quotas. All of them: sluice quotas list
+        </p>
+      )}
     </>
   );
 }

@@ -3,6 +3,7 @@
  * the tab's sessionStorage and ends with it; access tokens are in memory only. Knows nothing of screens.
  */
 import { SluiceClientError, createClient } from '#client/client';
+import { ErrorCodeSchema, errorTable } from '#contracts/errors';
 import type { SessionTokens } from '#contracts/people';
 
 type Credential =
@@ -19,6 +20,8 @@ interface AccessToken {
 }
 
 const storageKey = 'sluice.credential';
+/** Set while this tab is at a sign-in provider: a link from elsewhere must not sign anyone in. */
+const awayKey = 'sluice.signing-in';
 const renewBeforeMs = 60_000;
 
 const isRefusal = (error: unknown): error is SluiceClientError =>
@@ -28,6 +31,22 @@ function readStored(): Credential | undefined {
   const text = sessionStorage.getItem(storageKey);
   return text === null ? undefined : (JSON.parse(text) as Credential);
 }
+
+/** What a sign-in provider's way back has left in the address, which forgets it. */
+function readReturn(): { readonly refreshToken: string | null; readonly error: string | null } | undefined {
+  const fragment = new URLSearchParams(location.hash.slice(1));
+  const found = { refreshToken: fragment.get('refresh_token'), error: fragment.get('sign_in_error') };
+  if (found.refreshToken === null && found.error === null) return undefined;
+  history.replaceState(null, '', location.pathname + location.search);
+  const wasAway = sessionStorage.getItem(awayKey) !== null;
+  sessionStorage.removeItem(awayKey);
+  return wasAway ? found : undefined;
+}
+
+const failureText = (code: string | null): string | undefined => {
+  const known = ErrorCodeSchema.safeParse(code);
+  return known.success ? `${errorTable[known.data].title} (${known.data}).` : undefined;
+};
 
 export class Session {
   private credential = readStored();
@@ -39,6 +58,22 @@ export class Session {
 
   constructor(private readonly baseUrl: string) {
     this.client = createClient({ baseUrl });
+    const back = readReturn();
+    if (back?.error) this.state = { kind: 'signed-out', notice: failureText(back.error) };
+    if (!back?.refreshToken) return;
+    this.keep({ kind: 'session', refreshToken: back.refreshToken });
+    this.state = { kind: 'signed-in' };
+  }
+
+  /** Names of the providers by which one can sign in here. */
+  async providers(): Promise<readonly string[]> {
+    return (await this.client.signInProviders.names()).items.map(({ name }) => name);
+  }
+
+  /** Leaves for the provider, which leads back here. */
+  leaveFor(provider: string): void {
+    sessionStorage.setItem(awayKey, provider);
+    location.assign(`/auth/${encodeURIComponent(provider)}/start?to=console`);
   }
 
   /** For React's useSyncExternalStore. */

@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import type { FormEvent } from 'react';
 import { session } from '../api.js';
 import { Logo } from '../frame/logo.js';
@@ -21,6 +21,7 @@ export function SignInScreen({ notice }: { readonly notice: string | undefined }
           <WayButton way="token" chosen={way} choose={setWay} text="API token" />
         </div>
         <SignInForm key={way} way={way} />
+        <Providers />
       </div>
     </main>
   );
@@ -96,5 +97,24 @@ function TokenField() {
       <input name="token" type="password" autoComplete="off" required placeholder="slu_…" />
       <small>Kept in this tab until it is closed. Made by POST /api/v1/api-tokens.</small>
     </label>
+  );
+}
+
+/** One button for each provider that vouches for people here. */
+function Providers() {
+  const [names, setNames] = useState<readonly string[]>([]);
+  useEffect(() => {
+    // Without them one can still sign in by the form, whose errors show.
+    session.providers().then(setNames, () => undefined);
+  }, []);
+  if (names.length === 0) return null;
+  return (
+    <div className="stack providers">
+      {names.map((name) => (
+        <button key={name} type="button" onClick={() => session.leaveFor(name)}>
+          Sign in with {name}
+        </button>
+      ))}
+    </div>
   );
 }

@@ -1,5 +1,4 @@
 import type { Page } from '#contracts/common';
-import type { SessionTokens } from '#contracts/people';
 import type { SignInProvider } from '#contracts/providers';
 import type { RouteInput } from '#contracts/route';
 import { routes } from '#contracts/routes';
@@ -11,6 +10,7 @@ import { Caller } from '../http/caller.js';
 import { Input } from '../http/input.decorator.js';
 import { Route } from '../http/route.decorator.js';
 import { ProviderSignIn } from './provider-sign-in.js';
+import { consoleAddress } from './console-address.js';
 import { ProvidersService } from './providers.service.js';
 
 type R = typeof routes.signInProviders;
@@ -54,21 +54,24 @@ export class ProvidersController {
   }
 
   @Route(routes.signInProviders.start)
-  async start(@Input() { params }: RouteInput<R['start']>, @Res() reply: FastifyReply): Promise<void> {
+  async start(@Input() { params, query }: RouteInput<R['start']>, @Res() reply: FastifyReply): Promise<void> {
     const { url, browser } = await this.signIn.start(params.provider);
-    await reply.header('set-cookie', this.cookie(browser, 600)).redirect(url, 302);
+    const ticket = writeTicket({ browser, to: query.to });
+    await reply.header('set-cookie', this.cookie(ticket, 600)).redirect(url, 302);
   }
 
   @Route(routes.signInProviders.callback)
   async callback(
     @Input() { params, query }: RouteInput<R['callback']>,
     @Req() { headers, url, ip, id }: FastifyRequest,
-    @Res({ passthrough: true }) reply: FastifyReply,
-  ): Promise<SessionTokens> {
+    @Res() reply: FastifyReply,
+  ): Promise<void> {
     void reply.header('set-cookie', this.cookie('', 0));
-    const browser = cookieOf(headers.cookie);
+    const { browser, to } = readTicket(cookieOf(headers.cookie));
     const back = { state: query.state, path: url, browser, address: ip, requestId: id };
-    return this.signIn.finish(params.provider, back);
+    const finished = this.signIn.finish(params.provider, back);
+    if (to === 'console') await reply.redirect(await consoleAddress(finished), 303);
+    else await reply.send(await finished);
   }
 
   /** Sent back when the provider leads the browser here (RFC 6265bis: Lax), and to no script. */
@@ -76,6 +79,21 @@ export class ProvidersController {
     const secure = this.config.SLUICE_PUBLIC_URL.startsWith('https:') ? '; Secure' : '';
     return `${cookieName}=${value}; Path=/auth; Max-Age=${maxAgeS}; HttpOnly; SameSite=Lax${secure}`;
   }
+}
+
+/** What the browser keeps while it is at the provider. */
+interface Ticket {
+  readonly browser: string | undefined;
+  readonly to: string | undefined;
+}
+
+/** A point is in no base64url. */
+const writeTicket = ({ browser, to }: Ticket): string =>
+  to === undefined ? `${browser}` : `${browser}.${to}`;
+
+function readTicket(cookie: string | undefined): Ticket {
+  const [browser, to] = cookie?.split('.') ?? [];
+  return { browser, to };
 }
 
 const cookieOf = (header: string | undefined): string | undefined =>

@@ -7,6 +7,7 @@ import {
   ProviderParams,
   SignInCallback,
   SignInProvider,
+  StartSignIn,
   UpdateProvider,
 } from '../providers.js';
 import { route } from '../route.js';
@@ -66,12 +67,14 @@ export const providerRoutes = {
     access: 'open',
     status: 302,
     params: ProviderParams,
+    query: StartSignIn,
     errors: ['PROVIDER_NOT_FOUND', 'PROVIDER_FAILED'],
   }),
   callback: route({
     method: 'GET',
     path: '/auth/{provider}/callback',
-    summary: 'Where the provider sends the browser back to; answers the session’s tokens',
+    summary:
+      'Where the provider sends the browser back to; answers the session’s tokens, or leads on to the console (303)',
     access: 'open',
     status: 200,
     params: ProviderParams,
