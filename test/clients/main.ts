@@ -1,6 +1,6 @@
 /**
- * `npm run test:clients`: stock clients of other projects against a whole platform. Needs python3 and PyPI, or `--python <file>`: an
- * interpreter that has the packages.
+ * `npm run test:clients`: stock clients of other projects against a whole platform, and stock servers as its external nodes. Needs python3
+ * and PyPI, or `--python <file>`: an interpreter that has all packages.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,6 +12,7 @@ import type { Value } from '../support/onnx-model.js';
 import { startPlatform } from '../support/platform.js';
 import { makePython, run } from '../support/python.js';
 import type { Platform } from '../support/platform.js';
+import { checkExternalServers, serverPackages } from './external-servers.js';
 import { startLossyProxy } from './lossy-proxy.js';
 
 const packages = ['tritonclient[http]==2.73.0', 'mlflow==3.17.2', 'onnx==1.23.2', 'onnxruntime==1.32.0'];
@@ -61,10 +62,20 @@ async function servedBy(platform: Platform, token: string, model: string): Promi
   throw new Error(`the gateway does not serve ${model}`);
 }
 
+async function pythons(folder: string, given: string | undefined) {
+  if (given !== undefined) return { python: given, kserve: given, mlserver: given };
+  const [python, kserve, mlserver] = await Promise.all([
+    makePython(join(folder, 'clients'), packages),
+    makePython(join(folder, 'kserve'), serverPackages.kserve),
+    makePython(join(folder, 'mlserver'), serverPackages.mlserver),
+  ]);
+  return { python, kserve, mlserver };
+}
+
 async function main(): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'sluice-clients-'));
   const given = process.argv.indexOf('--python');
-  const python = (given < 0 ? undefined : process.argv[given + 1]) ?? (await makePython(folder, packages));
+  const { python, kserve, mlserver } = await pythons(folder, given < 0 ? undefined : process.argv[given + 1]);
   const platform = await startPlatform();
   const { pids } = await platform.connection();
   const lossy = await startLossyProxy(platform.gatewayUrl, pids['registry'] ?? 0);
@@ -89,6 +100,7 @@ async function main(): Promise<number> {
       SLUICE_README: join(packageRoot, 'README.md'),
     });
     if (lossy.lost() < 8) throw new Error('no answers got lost');
+    await checkExternalServers(platform, token, { kserve, mlserver });
     return triton === 0 ? mlflow : triton;
   } finally {
     await lossy.close();
