@@ -65,7 +65,16 @@ describe('comparing answers of TensorFlow Serving', () => {
     expect(compare(one, other)).toMatchObject({ kind: 'compared', sameTopClass });
   }); // prettier-ignore
 
-  it('knows no classes in one number a row, and tells how far they are apart', () => {
+  it('takes one whole number a row as a class, and a row of numbers as scores of classes', () => {
+    expect(compare({ predictions: [1, 2] }, { predictions: [1, 2] })).toEqual(compared(true, 0));
+    expect(compare({ predictions: [[1], [2]] }, { predictions: [[1], [7]] })).toEqual(compared(false, 5));
+    expect(compare({ outputs: { label: [3] } }, { outputs: { label: [4] } })).toEqual(compared(false, 1));
+    expect(compare({ predictions: [[1, 5, 2]] }, { predictions: [[0, 9, 3]] })).toEqual(compared(true, 4));
+    const row = (label: number, score: number) => ({ predictions: [{ label, score }] });
+    expect(compare(row(1, 0.5), row(2, 0.25))).toEqual(compared(false, 0.25));
+  });
+
+  it('knows no classes in one number a row that is not whole, and tells how far they are apart', () => {
     expect(compare({ predictions: [1, 2] }, { predictions: [1, 2.5] })).toEqual(compared(undefined, 0.5));
     expect(compare({ results: [1, 2] }, { results: [4, 2] })).toEqual(compared(undefined, 3));
     const scores = (a: number) => ({ results: [[['a', a], ['b', 0]]] }); // prettier-ignore

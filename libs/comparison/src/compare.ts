@@ -1,7 +1,7 @@
 /** How much the answers of two versions to one request differ. Pure; owns no state. */
 import { outputsOf } from './answer.js';
 import type { Answer, Protocol } from './answer.js';
-import type { Output } from './output.js';
+import type { Output, OutputKind } from './output.js';
 
 export type Comparison =
   | {
@@ -43,10 +43,20 @@ function topOf({ values }: Output, from: number, width: number): number {
   return top;
 }
 
+const widthOf = ({ shape }: Output): number => shape.at(-1) ?? 1;
+
+/** What is either, is integers when both have one whole number per row: these are classes, as a classifier's labels are. */
+function kindOf([one, other]: Pair): Exclude<OutputKind, 'number'> {
+  if (one.kind !== 'number') return one.kind;
+  const isWhole = [...one.values, ...other.values].every(Number.isInteger);
+  return isWhole && widthOf(one) < 2 ? 'integer' : 'float';
+}
+
 /** Undefined when the output says nothing of classes: a single floating-point number per row does not. */
-function hasSameTop([one, other]: Pair): boolean | undefined {
-  if (one.kind !== 'float') return one.values.every((value, i) => value === other.values[i]);
-  const width = one.shape.at(-1) ?? 1;
+function hasSameTop(pair: Pair): boolean | undefined {
+  const [one, other] = pair;
+  if (kindOf(pair) !== 'float') return one.values.every((value, i) => value === other.values[i]);
+  const width = widthOf(one);
   if (width < 2) return undefined;
   for (let from = 0; from < one.values.length; from += width)
     if (topOf(one, from, width) !== topOf(other, from, width)) return false;
@@ -74,8 +84,8 @@ export function compareAnswers(one: Answer, other: Answer, protocol: Protocol = 
   const pairs = pairsOf(ones, others);
   if (!pairs) return { kind: 'mismatched' };
   const tops = pairs.flatMap((pair) => hasSameTop(pair) ?? []);
-  const floats = pairs.filter(([{ kind }]) => kind === 'float');
-  const numeric = floats.length > 0 ? floats : pairs.filter(([{ kind }]) => kind === 'integer');
+  const floats = pairs.filter((pair) => kindOf(pair) === 'float');
+  const numeric = floats.length > 0 ? floats : pairs.filter((pair) => kindOf(pair) === 'integer');
   return {
     kind: 'compared',
     sameTopClass: tops.length === 0 ? undefined : tops.every(Boolean),

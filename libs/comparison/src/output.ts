@@ -1,5 +1,6 @@
 /** One output of an answer, in whatever protocol it came. */
-export type OutputKind = 'float' | 'integer' | 'label';
+/** `number`: of a protocol that does not say which. */
+export type OutputKind = 'float' | 'integer' | 'label' | 'number';
 
 export interface Output {
   readonly name: string;

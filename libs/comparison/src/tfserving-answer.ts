@@ -1,6 +1,6 @@
 /**
- * Reads TensorFlow Serving's answers for comparison. They name no datatypes, so every number counts as floating point, and the first
- * dimension is the batch.
+ * Reads TensorFlow Serving's answers for comparison. They name no datatypes, so a number may be floating point or an integer, and the
+ * first dimension is the batch.
  */
 import { z } from 'zod';
 import type { Output } from './output.js';
@@ -32,7 +32,7 @@ function tensor(name: string, rows: unknown): Output {
   const shape = shapeOf(rows);
   return {
     name,
-    kind: values.every((value) => typeof value === 'number') ? 'float' : 'label',
+    kind: values.every((value) => typeof value === 'number') ? 'number' : 'label',
     // One number a row is a row of one number, and no row of all the batch.
     shape: shape.length === 1 ? [...shape, 1] : shape,
     values,
@@ -69,7 +69,7 @@ function fromClasses(rows: readonly Classes[]): Output[] {
   );
   return [
     { name: 'label', kind: 'label', shape: [rows.length], values: rows.map(top) },
-    tensor('score', byLabel),
+    { ...tensor('score', byLabel), kind: 'float' },
   ];
 }
 
@@ -81,5 +81,7 @@ export function readServableAnswer(json: unknown): Output[] {
   const answer = ServableAnswer.parse(json);
   if ('predictions' in answer) return fromRows(answer.predictions);
   if ('outputs' in answer) return fromColumns(answer.outputs);
-  return isClasses(answer.results) ? fromClasses(answer.results) : [tensor('', answer.results)];
+  return isClasses(answer.results)
+    ? fromClasses(answer.results)
+    : [{ ...tensor('', answer.results), kind: 'float' }];
 }

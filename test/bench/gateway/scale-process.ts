@@ -169,6 +169,7 @@ async function run(folder: string): Promise<ScaleResult> {
       nodeTls: () => ({}),
       maxShadows: 1,
       maxShadowBytes: 1,
+      maxComparedBytes: 1,
     },
     createLogger('bench', 'silent'),
   );

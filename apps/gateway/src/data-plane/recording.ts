@@ -4,9 +4,6 @@ import { brotliDecompress, gunzip, inflate } from 'node:zlib';
 import type { Answer } from '#comparison/answer';
 import type { ResponseHeaders } from './attempt.js';
 
-/** Larger answers are not compared, as they came or inflated: reading them would hold up the event loop. */
-export const maxComparedBytes = 262_144;
-
 const headerLength = 'inference-header-content-length';
 
 /** They work in libuv's threads. */
@@ -23,6 +20,7 @@ export class Recording {
   constructor(
     private readonly headers: ResponseHeaders,
     readonly maxBytes: number,
+    private readonly maxInflatedBytes: number,
   ) {}
 
   add(chunk: Buffer): void {
@@ -43,6 +41,6 @@ export class Recording {
     if (encoding === undefined || encoding === 'identity') return body;
     const inflater = inflaters.get(String(encoding).toLowerCase());
     // What does not inflate is not compared; its caller has it as it came.
-    return inflater?.(body, { maxOutputLength: maxComparedBytes }).catch(() => undefined);
+    return inflater?.(body, { maxOutputLength: this.maxInflatedBytes }).catch(() => undefined);
   }
 }

@@ -3,8 +3,8 @@
  * A copy leaves when its caller has been answered. It must never delay or fail a caller, wait for room, be tried again, or
  * be charged to anyone: when there is no room for it, it is dropped and counted.
  */
-import { compareAnswers } from '#comparison/compare';
 import type { Comparison } from '#comparison/compare';
+import type { Logger } from '#platform/logger';
 import { sluiceHeaders } from '#contracts/oip';
 import { Attempt } from './attempt.js';
 import type { AttemptOwner, ResponseHeaders } from './attempt.js';
@@ -12,7 +12,8 @@ import type { HeldBody } from './body.js';
 import type { Exchange } from './exchange.js';
 import { nodeHeaders, nodePath } from './node-request.js';
 import { pick } from './pick.js';
-import { Recording, maxComparedBytes } from './recording.js';
+import { Comparer } from './comparer.js';
+import { Recording } from './recording.js';
 import { isPrediction, protocolOf } from './routes.js';
 import type { TableVersion } from './routing-table.js';
 import { dispatchHeld } from './upstreams.js';
@@ -23,6 +24,8 @@ export interface ShadowSettings {
   readonly maxShadows: number;
   /** Bytes of requests and answers that they hold. */
   readonly maxShadowBytes: number;
+  /** Answers that are larger, as they came or inflated, are not compared. */
+  readonly maxComparedBytes: number;
   /** To one replica, with the requests of callers. */
   readonly maxConnectionsPerNode: number;
 }
@@ -43,6 +46,8 @@ export interface Shadow {
   readonly target: TableVersion;
   /** What the caller gets. */
   readonly given: Recording;
+  /** Bytes of its own answer that are kept. */
+  readonly takenBytes: number;
   readonly heldBytes: number;
 }
 
@@ -51,6 +56,19 @@ interface Surroundings {
   readonly random: () => number;
   /** The gateway's own credential as nodes want it. */
   readonly authorization: string;
+  readonly logger: Logger;
+}
+
+/** An answer of unknown length is kept as far as this. */
+const unannouncedBytes = 1_048_576;
+/** The other version may have more to say. */
+const longer = (bytes: number): number => 2 * bytes + 65_536;
+
+/** How much of an answer is worth keeping: nothing of one that is too large to be compared. */
+function keptBytes(headers: ResponseHeaders, maxComparedBytes: number): number {
+  const announced = headers['content-length'];
+  if (typeof announced !== 'string') return Math.min(unannouncedBytes, maxComparedBytes);
+  return Number(announced) > maxComparedBytes ? 0 : Number(announced);
 }
 
 export class Shadows {
@@ -58,8 +76,15 @@ export class Shadows {
   onResult: (result: ShadowResult) => void = () => undefined;
   private count = 0;
   private bytes = 0;
+  private readonly comparer: Comparer;
 
-  constructor(private readonly core: Surroundings) {}
+  constructor(private readonly core: Surroundings) {
+    this.comparer = new Comparer(core.logger);
+  }
+
+  close(): void {
+    this.comparer.close();
+  }
 
   /** Draws whether the request is copied. Called when its answer begins; undefined: it is not. */
   sample(exchange: Exchange, status: number, headers: ResponseHeaders): Shadow | undefined {
@@ -70,15 +95,13 @@ export class Shadows {
     // Who names a version wants that one and no other.
     if (route.pin !== undefined || !isPrediction(route.operation)) return undefined;
     if (this.core.random() >= shadow.share) return undefined;
-    const announced = headers['content-length'];
-    const answerBytes = Math.min(
-      maxComparedBytes,
-      typeof announced === 'string' ? Number(announced) : Infinity,
-    );
-    const heldBytes = (body.bytes?.length ?? 0) + 2 * answerBytes;
+    const { maxComparedBytes } = this.core.settings;
+    const givenBytes = keptBytes(headers, maxComparedBytes);
+    const takenBytes = givenBytes === 0 ? 0 : Math.min(maxComparedBytes, longer(givenBytes));
+    const heldBytes = (body.bytes?.length ?? 0) + givenBytes + takenBytes;
     if (!this.reserve(heldBytes)) return this.drop(exchange, shadow.target);
-    const given = new Recording(headers, answerBytes);
-    return { exchange, body, target: shadow.target, given, heldBytes };
+    const given = new Recording(headers, givenBytes, maxComparedBytes);
+    return { exchange, body, target: shadow.target, given, takenBytes, heldBytes };
   }
 
   /** The caller has its answer, or has left: in that case there is nothing to compare with. */
@@ -97,7 +120,13 @@ export class Shadows {
   private send(shadow: Shadow, replica: Replica): void {
     const { exchange, body, target } = shadow;
     const fields = nodeHeaders(exchange, replica, this.core.authorization, target.timeoutMs);
-    const { attempt } = new Copy(replica, target.timeoutMs, (answer) => this.conclude(shadow, answer));
+    const { maxComparedBytes } = this.core.settings;
+    const { attempt } = new Copy(
+      replica,
+      target.timeoutMs,
+      (headers) => new Recording(headers, shadow.takenBytes, maxComparedBytes),
+      (answer) => this.conclude(shadow, answer),
+    );
     const options = {
       path: nodePath(replica, exchange.route.operation),
       method: 'POST' as const,
@@ -114,13 +143,16 @@ export class Shadows {
 
   private async report({ exchange, target, given, heldBytes }: Shadow, taken?: Recording): Promise<void> {
     const { operation, endpoint } = exchange.route;
-    const [one, other] = await Promise.all([given.answer(), taken?.answer()]);
+    const comparison = await this.comparer.compare(async () => {
+      const [one, other] = await Promise.all([given.answer(), taken?.answer()]);
+      return one && other && { one, other, protocol: protocolOf(operation) };
+    });
     this.release(heldBytes);
     this.onResult({
       endpoint,
       version: target.version,
       outcome: taken ? 'answered' : 'failed',
-      comparison: one && other && compareAnswers(one, other, protocolOf(operation)),
+      comparison,
     });
   }
 
@@ -154,6 +186,7 @@ class Copy implements AttemptOwner {
   constructor(
     replica: Replica,
     timeoutMs: number,
+    private readonly record: (headers: ResponseHeaders) => Recording,
     private readonly done: (answer: Recording | undefined) => void,
   ) {
     this.attempt = new Attempt(replica, this);
@@ -161,7 +194,7 @@ class Copy implements AttemptOwner {
   }
 
   onHeaders(attempt: Attempt, status: number, headers: ResponseHeaders): void {
-    if (status === 200) this.recording = new Recording(headers, maxComparedBytes);
+    if (status === 200) this.recording = this.record(headers);
     else {
       attempt.ignore();
       this.finish(undefined);
