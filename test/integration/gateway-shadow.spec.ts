@@ -124,7 +124,7 @@ describe('a shadow', () => {
       expect(await (await infer(gateway)).text()).toBe(outputs(0.7, 0.3));
     }
     await until(() => results.length === 3, 'three compared');
-    for (const broken of [gzipSync('x'.repeat(1_000_000)), Buffer.from('no gzip')]) {
+    for (const broken of [gzipSync('x'.repeat(9_000_000)), Buffer.from('no gzip')]) {
       serving.respond = (_req, res) => void res.writeHead(200, { 'content-encoding': 'gzip' }).end(broken);
       await (await infer(gateway)).arrayBuffer().catch(() => undefined);
     }
@@ -136,6 +136,38 @@ describe('a shadow', () => {
     await until(() => results.length === 6, 'compared');
     expect(results[5]?.comparison).toMatchObject({ kind: 'compared', sameTopClass: true });
     expect(shadow.seen.at(-1)?.url).toBe('/v1/models/iris/versions/2:predict');
+  });
+
+  it('is compared aside when answers are large, and not when they are larger than allowed', async () => {
+    const [serving, shadow] = [await TestNode.start('serving'), await TestNode.start('shadow')];
+    const { gateway, results } = await stage([serving], shadow, undefined, {
+      SLUICE_GATEWAY_SHADOW_COMPARED_BYTES: 2_000_000,
+    });
+    const scores = (length: number, top: number): string => {
+      const data = Array.from({ length }, (_, i) => (i === top ? 0.75 : 0.125));
+      return JSON.stringify({ outputs: [{ name: 'p', datatype: 'FP32', shape: [1, length], data }] });
+    };
+    const sizes = [
+      [100_000, 7, 7],
+      [100_000, 7, 99_999],
+      [10, 1, 1],
+      [400_000, 7, 7],
+      [100_000, 3, 3],
+    ] as const;
+    for (const [i, [length, top, other]] of sizes.entries()) {
+      answering(serving, scores(length, top));
+      answering(shadow, scores(length, other));
+      expect(await (await infer(gateway)).text()).toBe(scores(length, top));
+      await until(() => results.length === i + 1, 'compared');
+    }
+    expect(results.map(({ outcome }) => outcome)).toEqual(sizes.map(() => 'answered'));
+    expect(results.map(({ comparison }) => comparison)).toEqual([
+      { kind: 'compared', sameTopClass: true, maxAbsDifference: 0 },
+      { kind: 'compared', sameTopClass: false, maxAbsDifference: 0.625 },
+      { kind: 'compared', sameTopClass: true, maxAbsDifference: 0 },
+      undefined,
+      { kind: 'compared', sameTopClass: true, maxAbsDifference: 0 },
+    ]);
   });
 
   it('is sampled, and not sent for a request that names its version', async () => {

@@ -120,6 +120,7 @@ export async function startGateway(settings: GatewaySettings, logger: Logger): P
       tls?.close();
       nodeTls.close();
       await server.drain();
+      core.shadows.close();
       await Promise.all([leases.close(), usage.close(), reports.close()]);
       await Promise.all([link.close(), admin.close(), closeRecords()]);
     },

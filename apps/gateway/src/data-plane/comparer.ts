@@ -32,7 +32,7 @@ export class Comparer {
   private worker: Worker | undefined;
   private last: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly logger: Logger) {}
+  constructor(private readonly core: { readonly logger: Logger }) {}
 
   /** One at a time, so that few answers are inflated and read at once. @param read undefined: there is nothing to compare */
   compare(read: () => Promise<Pair | undefined>): Promise<Comparison | undefined> {
@@ -44,7 +44,7 @@ export class Comparer {
         : this.compareAside(pair);
     });
     const settled = comparing.catch((error: unknown) => {
-      this.logger.warn({ err: error }, 'answers of a shadow were not compared');
+      this.core.logger.warn({ err: error }, 'answers of a shadow were not compared');
       this.close();
       return undefined;
     });

@@ -61,8 +61,9 @@ interface Surroundings {
 
 /** An answer of unknown length is kept as far as this. */
 const unannouncedBytes = 1_048_576;
-/** The other version may have more to say. */
-const longer = (bytes: number): number => 2 * bytes + 65_536;
+/** The other version may have more to say, and says it uncompressed. */
+const longer = (bytes: number, headers: ResponseHeaders): number =>
+  headers['content-encoding'] === undefined ? 2 * bytes + 1_024 : 2 * bytes + unannouncedBytes;
 
 /** How much of an answer is worth keeping: nothing of one that is too large to be compared. */
 function keptBytes(headers: ResponseHeaders, maxComparedBytes: number): number {
@@ -79,7 +80,7 @@ export class Shadows {
   private readonly comparer: Comparer;
 
   constructor(private readonly core: Surroundings) {
-    this.comparer = new Comparer(core.logger);
+    this.comparer = new Comparer(core);
   }
 
   close(): void {
@@ -97,7 +98,7 @@ export class Shadows {
     if (this.core.random() >= shadow.share) return undefined;
     const { maxComparedBytes } = this.core.settings;
     const givenBytes = keptBytes(headers, maxComparedBytes);
-    const takenBytes = givenBytes === 0 ? 0 : Math.min(maxComparedBytes, longer(givenBytes));
+    const takenBytes = givenBytes === 0 ? 0 : Math.min(maxComparedBytes, longer(givenBytes, headers));
     const heldBytes = (body.bytes?.length ?? 0) + givenBytes + takenBytes;
     if (!this.reserve(heldBytes)) return this.drop(exchange, shadow.target);
     const given = new Recording(headers, givenBytes, maxComparedBytes);
