@@ -59,7 +59,7 @@ export class Comparer {
   }
 
   private compareAside(pair: Pair): Promise<Comparison> {
-    const worker = (this.worker ??= new Worker(workerFile));
+    const worker = (this.worker ??= new Worker(workerFile, { execArgv: [] }));
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => settle(() => reject(new Error('comparing took too long'))), timeoutMs);
       const onMessage = (comparison: Comparison): void => settle(() => resolve(comparison));
