@@ -11,5 +11,6 @@ const answerOf = ({ body, headerLength }: Answer): Answer => ({
 });
 
 parentPort?.on('message', ({ one, other, protocol }: Pair) => {
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a thread, and no window
   parentPort?.postMessage(compareAnswers(answerOf(one), answerOf(other), protocol));
 });
