@@ -66,12 +66,7 @@ function EndpointCard({ endpoint, shares, nowMs }: EndpointCardProps) {
         <Badge tone={tones[state]}>{state}</Badge>
         {endpoint.model !== endpoint.name && <span className="muted">of {endpoint.model}</span>}
       </div>
-      {shares.length > 0 && <SplitBar shares={shares} />}
-      <ul className="shares">
-        {shares.map((share, index) => (
-          <ShareRow key={share.ref} share={share} index={index} />
-        ))}
-      </ul>
+      {shares.length > 0 && <Split shares={shares} />}
       <p className="muted">
         <Extras endpoint={endpoint} />
         revision {endpoint.revision} by {endpoint.updated_by},{' '}
@@ -95,6 +90,19 @@ function Extras({ endpoint: { traffic } }: { readonly endpoint: Endpoint }) {
 }
 
 const refText = (ref: number | string): string => (typeof ref === 'number' ? `version ${ref}` : ref);
+
+function Split({ shares }: { readonly shares: readonly TrafficShare[] }) {
+  return (
+    <>
+      <SplitBar shares={shares} />
+      <ul className="shares">
+        {shares.map((share, index) => (
+          <ShareRow key={share.ref} share={share} index={index} />
+        ))}
+      </ul>
+    </>
+  );
+}
 
 function SplitBar({ shares }: { readonly shares: readonly TrafficShare[] }) {
   const words = shares.map(({ ref, share }) => `${refText(ref)} ${percentText(share)}`).join(', ');
