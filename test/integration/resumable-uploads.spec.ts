@@ -233,6 +233,9 @@ describe('the protocol', () => {
       'upload.create',
       'upload.delete',
     ]);
+    const query = { subject_prefix: path.slice('/api/v1/'.length), action: 'upload.delete' };
+    const { items } = await first.admin.audit.list({ query });
+    expect(items).toMatchObject([{ before: { size_bytes: 1_000, received_bytes: 10 }, after: null }]);
   });
 });
 

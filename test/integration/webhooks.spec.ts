@@ -8,7 +8,7 @@ import { startReceiver } from '../support/receiver.js';
 import type { Received, Receiver } from '../support/receiver.js';
 import { startRegistry } from '../support/registry.js';
 import type { TestRegistry } from '../support/registry.js';
-import { auditedActions, newModel, newReadyVersion, newVersion } from '../support/versions.js';
+import { newModel, newReadyVersion, newVersion } from '../support/versions.js';
 import { startWorker } from '../support/worker.js';
 
 const masterKey = 'a master key of the webhook tests';
@@ -136,7 +136,10 @@ describe('a webhook', () => {
     );
     await registry.admin.webhooks.replay({ params: { ...params, delivery_id: failed.id } });
     await receiver.untilReceived(attempts + 1);
-    expect(await auditedActions(registry, 'webhooks/hook')).toContain('webhook.replay');
+    const { items } = await registry.admin.audit.list({ query: { action: 'webhook.replay' } });
+    expect(items).toMatchObject([
+      { before: { id: failed.id, state: 'DELIVERED' }, after: { state: 'PENDING', attempts: 0 } },
+    ]);
     const unknown = { ...params, delivery_id: '00000000-0000-7000-8000-000000000000' };
     await expect(registry.admin.webhooks.replay({ params: unknown })).rejects.toMatchObject({
       code: 'DELIVERY_NOT_FOUND',

@@ -175,17 +175,15 @@ export class ExperimentOperations {
   ): Promise<void> {
     const row = await this.find(id);
     await this.transactions.write(caller, async (tx) => {
-      await tx.manager.query('UPDATE experiments SET tags = (tags || $2::jsonb) - $3::text[] WHERE id = $1', [
-        row.id,
-        JSON.stringify(tags),
-        removed,
-      ]);
-      await tx.audit({
-        action: 'experiment.tag',
-        subject: `experiments/${row.name}`,
-        before: { tags: row.tags },
-        after: { tags, removed },
-      });
+      const lock = { mode: 'pessimistic_write' } as const;
+      const last = await tx.manager.findOneOrFail(ExperimentEntity, { where: { id: row.id }, lock });
+      const all = { ...last.tags, ...tags };
+      const after = {
+        tags: Object.fromEntries(Object.entries(all).filter(([key]) => !removed.includes(key))),
+      };
+      await tx.manager.update(ExperimentEntity, { id: row.id }, after);
+      const subject = `experiments/${row.name}`;
+      await tx.audit({ action: 'experiment.tag', subject, before: { tags: last.tags }, after });
     });
   }
 }

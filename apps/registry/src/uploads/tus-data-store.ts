@@ -12,6 +12,7 @@ export class TusDataStore extends DataStore {
     private readonly dataSource: DataSource,
     private readonly bytes: UploadBytes,
     private readonly ttlS: number,
+    private readonly discard: (id: string) => Promise<void>,
   ) {
     super();
   }
@@ -40,7 +41,7 @@ export class TusDataStore extends DataStore {
   }
 
   override remove(id: string): Promise<void> {
-    return this.bytes.discard(id);
+    return this.discard(id);
   }
 
   override getExpiration(): number {

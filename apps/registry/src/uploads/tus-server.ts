@@ -2,6 +2,7 @@
  * The tus protocol (1.0) at /api/v1/uploads, by @tus/server. Owns the way between Fastify and that library: who may, bodies
  * as streams, and answers of failures in our form. An upload belongs to the client that began it.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { ByteLengthQueuingStrategy } from 'node:stream/web';
 import { Readable } from 'node:stream';
 import type { ErrorCode } from '#contracts/errors';
@@ -25,7 +26,7 @@ import { openBody } from '../versions/request-body.js';
 import { TusDataStore } from './tus-data-store.js';
 import { UploadBytes } from './upload-bytes.js';
 import { requireOwn } from './upload-owner.js';
-import { findUpload } from './upload-rows.js';
+import { findUpload, uploadNotFound } from './upload-rows.js';
 import { toUpload } from './uploads.mapper.js';
 
 const root = '/api/v1/uploads';
@@ -46,7 +47,8 @@ const refusals: Readonly<Record<number, ErrorCode>> = {
 @Injectable()
 export class TusServer {
   readonly #server: Server;
-  readonly #callers = new WeakMap<object, Caller>();
+  /** Whose request the library is serving. */
+  readonly #caller = new AsyncLocalStorage<Caller>();
   /** Our own errors, which the library only passes through. */
   readonly #errors = new WeakMap<object, unknown>();
 
@@ -61,12 +63,12 @@ export class TusServer {
       // The address under which the caller knows us is the caller's to say.
       relativeLocation: true,
       maxSize: config.SLUICE_MAX_UPLOAD_BYTES,
-      datastore: new TusDataStore(dataSource, bytes, config.SLUICE_UPLOAD_TTL_S),
+      datastore: new TusDataStore(dataSource, bytes, config.SLUICE_UPLOAD_TTL_S, (id) => this.#discard(id)),
       // Of this process: writers at different registries are kept apart by the rows.
       locker: new MemoryLocker(),
       lockDrainTimeout: lockDrainMs,
       namingFunction: () => uuidv7(),
-      onUploadCreate: (request, upload) => this.#create(upload, this.#callers.get(request)),
+      onUploadCreate: (_request, upload) => this.#create(upload),
       onUploadFinish: async (_request, { id }) => {
         await this.bytes.finish(id);
         return {};
@@ -114,10 +116,8 @@ export class TusServer {
     const body = takesBody ? openBody(request.raw) : undefined;
     try {
       const asked = toWebRequest(request, body);
-      this.#callers.set(asked, caller);
-      const answer = await this.#server.handleWeb(asked);
+      const answer = await this.#caller.run(caller, () => this.#server.handleWeb(asked));
       if (answer.status >= 400) throw refusal(this.#errors.get(asked), answer.status, await answer.text());
-      if (request.method === 'DELETE' && id !== undefined) await this.#auditDelete(id, caller);
       return await reply.code(answer.status).headers(tusHeaders(answer)).send();
     } finally {
       body?.destroy();
@@ -125,8 +125,8 @@ export class TusServer {
   }
 
   /** The last look at what is announced, before the first byte. */
-  async #create(upload: Upload, caller: Caller | undefined): Promise<object> {
-    if (caller === undefined) throw new Error('a request of tus without a caller');
+  async #create(upload: Upload): Promise<object> {
+    const caller = this.#callerOfNow();
     const metadata = parseMetadata(upload.metadata);
     const sizeBytes = upload.size ?? 0;
     if (sizeBytes === 0) throw new SluiceError('INVALID_REQUEST', 'An empty file cannot be uploaded.');
@@ -152,10 +152,20 @@ export class TusServer {
     return {};
   }
 
-  async #auditDelete(id: string, caller: Caller): Promise<void> {
-    await this.transactions.write(caller, (tx) =>
-      tx.audit({ action: 'upload.delete', subject: `uploads/${id}` }),
-    );
+  async #discard(id: string): Promise<void> {
+    await this.transactions.write(this.#callerOfNow(), async (tx) => {
+      const row = await findUpload(tx.manager, id);
+      const { affected } = await tx.manager.delete(UploadEntity, { id });
+      if (affected !== 1) throw uploadNotFound(id);
+      await tx.audit({ action: 'upload.delete', subject: `uploads/${id}`, before: toUpload(row) });
+    });
+    await this.bytes.discard(id);
+  }
+
+  #callerOfNow(): Caller {
+    const caller = this.#caller.getStore();
+    if (caller === undefined) throw new Error('a request of tus without a caller');
+    return caller;
   }
 }
 
