@@ -51,14 +51,17 @@ export async function startLossyProxy(target: string, registryPid: number): Prom
     const fate = nextFate(method, url, body);
     if (fate === 'breaks off') process.kill(registryPid, 'SIGSTOP');
     const hop = sendRequest(`${target}${url}`, { method, headers, agent });
-    hop.on('error', () => res.destroy());
+    hop.on('error', () => {
+      if (fate !== 'breaks off') res.destroy();
+    });
     hop.end(body);
     if (fate === 'breaks off') {
       await pause(standStillMs);
       hop.destroy();
-      res.destroy();
       await pause(standStillMs);
       process.kill(registryPid, 'SIGCONT');
+      // Only now: the client sends again at once.
+      res.destroy();
       return;
     }
     const [answer] = (await once(hop, 'response')) as [IncomingMessage];

@@ -15,7 +15,13 @@ import type { Platform } from '../support/platform.js';
 import { checkExternalServers, serverPackages } from './external-servers.js';
 import { startLossyProxy } from './lossy-proxy.js';
 
-const packages = ['tritonclient[http]==2.73.0', 'mlflow==3.17.2', 'onnx==1.23.2', 'onnxruntime==1.32.0'];
+const packages = [
+  'tritonclient[http]==2.73.0',
+  'mlflow==3.17.2',
+  'psutil==7.2.2',
+  'onnx==1.23.2',
+  'onnxruntime==1.32.0',
+];
 
 const matrix = (name: string): Value => ({ name, type: 'FP32', shape: ['n', 2] });
 const models = {
@@ -99,7 +105,7 @@ async function main(): Promise<number> {
       SLUICE_MODEL: 'pair',
       SLUICE_README: join(packageRoot, 'README.md'),
     });
-    if (lossy.lost() < 8) throw new Error('no answers got lost');
+    if (mlflow === 0 && lossy.lost() < 8) throw new Error('no answers got lost');
     await checkExternalServers(platform, token, { kserve, mlserver });
     return triton === 0 ? mlflow : triton;
   } finally {

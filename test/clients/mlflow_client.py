@@ -67,6 +67,19 @@ def search(client: MlflowClient, run_id: str) -> None:
         assert error.error_code == "INVALID_PARAMETER_VALUE", error
 
 
+def system_metrics(client: MlflowClient) -> None:
+    mlflow.set_system_metrics_sampling_interval(0.1)
+    mlflow.set_system_metrics_samples_before_logging(1)
+    with mlflow.start_run(log_system_metrics=True) as run:
+        until = time.monotonic() + 30
+        key = "system/cpu_utilization_percentage"
+        while len(client.get_metric_history(run.info.run_id, key)) < 2:
+            assert time.monotonic() < until, client.get_run(run.info.run_id).data.metrics
+            time.sleep(0.1)
+    measured = [name for name in client.get_run(run.info.run_id).data.metrics if name.startswith("system/")]
+    assert "system/system_memory_usage_megabytes" in measured, measured
+
+
 def registry(client: MlflowClient, run_id: str) -> None:
     version = client.get_model_version(NAME, "1")
     assert version.status == "READY" and version.run_id == run_id, version
@@ -271,6 +284,8 @@ def main() -> None:
     print("files in parts: ok")
     data_and_models(client)
     print("datasets, metrics of models, nested runs: ok")
+    system_metrics(client)
+    print("system metrics: ok")
     registry(client, run_id)
     print("registry, aliases, load back: ok")
     other_flavours(client)
