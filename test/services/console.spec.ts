@@ -11,6 +11,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { createClient } from '#client/client';
+import { uploadVersion } from '#client/upload';
 import { irisRequest } from '../support/iris.js';
 import { oidcClient, startOidcServer } from '../support/oidc-server.js';
 import type { OidcServer } from '../support/oidc-server.js';
@@ -243,6 +244,26 @@ describe('what changes', () => {
   });
 });
 
+describe('a model', () => {
+  it('shows its versions, what they take and give, and why one failed, as soon as that is known', async () => {
+    await platform.admin.models.create({ body: { name: 'org/flowers 100%' } });
+    const { page, errors } = await openPage();
+    await signIn(page, `${platform.gatewayUrl}/console/models`);
+    await page.getByRole('link', { name: 'org/flowers 100%' }).click();
+    await page.getByText('It has no versions yet').waitFor();
+    const source = new TextEncoder().encode('no model');
+    await uploadVersion(platform.adminOptions, 'org/flowers 100%', [{ path: 'model.onnx', source }]);
+    await endpointCard(page, 'Version 1').getByText('FAILED', { exact: true }).waitFor();
+    await page.reload();
+    expect(await endpointCard(page, 'Version 1').textContent()).toMatch(/FAILED\S.+by client:admin/);
+    await page.getByRole('navigation').getByRole('link', { name: 'Models' }).click();
+    await page.getByRole('link', { name: 'iris' }).click();
+    expect(await endpointCard(page, 'Version 2').textContent()).toMatch(/READY.*x FP32\[n, 4\].* ms a run/);
+    expect(errors).toEqual([]);
+    await page.context().close();
+  });
+});
+
 describe('quotas', () => {
   it('show what is used and reserved, and why a caller is refused', async () => {
     await platform.admin.quotas.create({
@@ -317,9 +338,9 @@ describe('anyone', () => {
       await page.goto(`${platform.gatewayUrl}/console`);
       await page.getByLabel('Login').waitFor();
       await expectAccessible(page, 'sign in');
-      for (const screen of ['overview', 'quotas', 'activity']) {
+      for (const screen of ['overview', 'models', 'quotas', 'activity']) {
         if (screen === 'overview') await signIn(page, `${platform.gatewayUrl}/console/${screen}`);
-        else await page.getByRole('link', { name: screen, exact: false }).click();
+        else await page.getByRole('navigation').getByRole('link', { name: screen }).click();
         await page.locator('main .card').first().waitFor();
         await expectAccessible(page, screen);
       }
@@ -337,7 +358,7 @@ describe('anyone', () => {
     await page.keyboard.press('Tab');
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
-    await page.getByRole('heading', { name: 'Quotas', level: 1 }).waitFor();
+    await page.getByRole('heading', { name: 'Models', level: 1 }).waitFor();
     await page.context().close();
   });
 });

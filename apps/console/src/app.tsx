@@ -5,6 +5,8 @@ import { ActivityScreen } from './activity/activity-screen.js';
 import { queryClient } from './api.js';
 import { Frame } from './frame/frame.js';
 import { LiveProvider } from './live/live-provider.js';
+import { ModelScreen } from './models/model-screen.js';
+import { ModelsScreen } from './models/models-screen.js';
 import { OverviewScreen } from './overview/overview-screen.js';
 import { EmptyState } from './parts/empty-state.js';
 import { QuotasScreen } from './quotas/quotas-screen.js';
@@ -36,6 +38,10 @@ function Screens() {
       <Route path="/overview">
         <OverviewScreen />
       </Route>
+      <Route path="/models">
+        <ModelsScreen />
+      </Route>
+      <Route path="/models/*">{(params) => <ModelScreen name={params['*']} />}</Route>
       <Route path="/quotas">
         <QuotasScreen />
       </Route>

@@ -9,6 +9,7 @@ import { ThemeButton } from './theme-button.js';
 
 const screens = [
   { path: '/overview', title: 'Overview' },
+  { path: '/models', title: 'Models' },
   { path: '/quotas', title: 'Quotas' },
   { path: '/activity', title: 'Activity' },
 ] as const;
@@ -43,7 +44,11 @@ function Navigation() {
   return (
     <nav aria-label="Screens">
       {screens.map(({ path, title }) => (
-        <Link key={path} href={path} aria-current={location === path ? 'page' : undefined}>
+        <Link
+          key={path}
+          href={path}
+          aria-current={location === path || location.startsWith(`${path}/`) ? 'page' : undefined}
+        >
           {title}
         </Link>
       ))}

@@ -1,6 +1,8 @@
+import { Link } from 'wouter';
 import type { Endpoint } from '#contracts/endpoints';
 import type { Model } from '#contracts/models';
 import type { NodeInfo } from '#contracts/nodes';
+import { modelAddress } from '../models/model-address.js';
 import { Badge } from '../parts/badge.js';
 import type { Tone } from '../parts/badge.js';
 import { EmptyState } from '../parts/empty-state.js';
@@ -64,7 +66,9 @@ function EndpointCard({ endpoint, shares, nowMs }: EndpointCardProps) {
       <div className="endpoint-head">
         <h3>{endpoint.name}</h3>
         <Badge tone={tones[state]}>{state}</Badge>
-        {endpoint.model !== endpoint.name && <span className="muted">of {endpoint.model}</span>}
+        <Link className="muted" href={modelAddress(endpoint.model)}>
+          {endpoint.model === endpoint.name ? 'versions' : `versions of ${endpoint.model}`}
+        </Link>
       </div>
       {shares.length > 0 && <Split shares={shares} />}
       <p className="muted">
