@@ -14,6 +14,8 @@ export interface Taking {
   readonly tookMs: number;
   /** For which nobody else got a turn on the event loop. */
   readonly longestMs: number;
+  /** The most that the event loop's thread computed meanwhile in one turn. */
+  readonly longestCpuMs: number;
 }
 
 export interface ScaleResult {
@@ -31,9 +33,9 @@ export interface ScaleResult {
 const mebibytes = (bytes: number): string => `${(bytes / 1_048_576).toFixed(0)} MiB`;
 const verdict = (isMet: boolean): string => (isMet ? 'met' : 'missed');
 
-const takingRow = (what: string, { tookMs, longestMs }: Taking): string[] => [
+const takingRow = (what: string, { tookMs, longestMs, longestCpuMs }: Taking): string[] => [
   what,
-  `${longestMs.toFixed(1)} ms at most, ${tookMs.toFixed(0)} ms in all`,
+  `${longestMs.toFixed(1)} ms at most (${longestCpuMs.toFixed(1)} ms of CPU), ${tookMs.toFixed(0)} ms in all`,
   `< 10 ms at most: ${verdict(longestMs < 10)}`,
 ];
 
