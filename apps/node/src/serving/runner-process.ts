@@ -34,6 +34,7 @@ import type {
 import { late } from './outcome.js';
 import type { Job, Result, Ticket } from './outcome.js';
 import { PendingJobs } from './pending-jobs.js';
+import { readByTurns } from './read-by-turns.js';
 import { residentBytes } from './resident-bytes.js';
 import { ServiceTime } from './service-time.js';
 
@@ -105,7 +106,7 @@ export class RunnerProcess {
     const reader = new FrameReader();
     const onFrame = (frame: Frame): void => this.receive(frame);
     this.writer = new FrameWriter(socket);
-    socket.on('data', (chunk: Buffer) => this.read(reader, chunk, onFrame));
+    readByTurns(socket, (chunk) => this.read(reader, chunk, onFrame));
     // A broken pipe is followed by the end of the process, which settles everything.
     socket.on('error', () => this.child.kill('SIGKILL'));
     for (const output of [this.child.stdout, this.child.stderr])
