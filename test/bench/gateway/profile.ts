@@ -16,19 +16,29 @@ const Profile = z.object({
 type Profile = z.infer<typeof Profile>;
 type Frame = Profile['nodes'][number]['callFrame'];
 
+/** Of Node's stream handles: each is one system call. */
+const socketWrites: ReadonlySet<string> = new Set([
+  'writeLatin1String',
+  'writeBuffer',
+  'writev',
+  'writeUtf8String',
+]);
+
 /** The stage or layer that a function belongs to; undefined for time in which nothing ran. */
 function layerOf({ functionName, url }: Frame): string | undefined {
   if (functionName === '(idle)') return undefined;
   if (functionName === '(garbage collector)') return 'garbage collection';
   if (functionName === '(program)') return 'system calls and libuv';
-  const stage = /data-plane\/((?:fast-lane\/)?[\w-]+)\.js$/.exec(url)?.[1];
+  if (socketWrites.has(functionName))
+    return 'writes to sockets (on loopback the kernel also receives in them)';
+  const stage = /data-plane\/((?:(?:fast|node)-lane\/)?[\w-]+)\.js$/.exec(url)?.[1];
   if (stage !== undefined) return `Sluice: ${stage}`;
   const lib = /\/libs\/(\w+)\//.exec(url)?.[1];
   if (lib !== undefined) return `Sluice: ${lib} (library)`;
   if (url.includes('/apps/gateway/')) return 'Sluice: around the data plane';
   const dependency = /node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(url)?.[1];
   if (dependency !== undefined) return dependency;
-  return url === '' ? 'native functions of Node (writes, parsing)' : 'node:http, node:net, streams, timers';
+  return url === '' ? 'other native functions of Node' : 'node:http, node:net, streams, timers';
 }
 
 function microsecondsByLayer({ nodes, samples, timeDeltas }: Profile): Map<string, number> {
