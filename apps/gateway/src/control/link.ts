@@ -59,7 +59,8 @@ export function startLink(
       stop.abort();
       // The follower may still wait for a credential that never came.
       credential.fire();
-      await Promise.all([keeping, following, intake.idle()]);
+      await Promise.all([keeping, following]);
+      await intake.idle();
     },
   };
 }

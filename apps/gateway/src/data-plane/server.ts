@@ -92,7 +92,8 @@ async function drain(
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   // A tunnel has no end of its own to wait for.
   passthrough.close();
-  const ended = closed.then(() => true);
+  // The last connections are counted out in the turn in which they close.
+  const ended = closed.then(() => new Promise(setImmediate)).then(() => true);
   for (let quiet = 0; !(await Promise.race([ended, sleep(drainStepMs, false)]));) {
     server.closeIdleConnections();
     fast?.closeIdle();
