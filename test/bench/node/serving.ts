@@ -13,6 +13,8 @@ import { byTurns, medianRatio, medians, totalCpuUs } from './windows.js';
 
 /** For connections to be made and queues to fill; the code is warm already. */
 const rampMs = 100;
+/** Each connection is answered so often in a window on average: with fewer, a slow model's first, empty moments would count. */
+const answersPerConnection = 3;
 const openConnections = 256;
 const shares = [0.5, 0.8];
 const ownThroughput = 1.5;
@@ -74,7 +76,7 @@ async function closedRows(model: BenchModel, all: readonly Contender[], times: T
         all.map(
           ({ server }) =>
             () =>
-              closedLoop(server, body, connections, times.windowMs),
+              closedLoop(server, body, connections, times.windowMs, answersPerConnection),
         ),
         connections === most ? times.targetRounds : times.rounds,
       );
