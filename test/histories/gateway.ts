@@ -272,7 +272,8 @@ export class Gateway {
     const lately = this.uncounted.filter((one) => one.count === count && one.atMs > nowMs - spanMs);
     const sum = lately.reduce((total, one) => total + one.amount, 0);
     const sinceMs = Math.min(this.inTouchMs, this.world.nowMs - 2 * spanMs);
-    const limit = this.world.referee.greatestLimit({ quota, key }, sinceMs);
+    // Of a count that it has never asked for, a gateway knows no override: then it goes by the quota's own limit.
+    const limit = Math.max(quota.limit, this.world.referee.greatestLimit({ quota, key }, sinceMs));
     const gateways = Math.min(...heldSince(this.gateways, sinceMs).map(({ count: n }) => n));
     // Its windows are its own: two of them may touch.
     expect(sum).toBeLessThanOrEqual(2 * Math.max(1, limit / gateways));

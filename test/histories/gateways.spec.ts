@@ -76,6 +76,20 @@ describe('gateways on one ledger', () => {
     expect(await two?.ask(2)).toBe(1);
   });
 
+  it('spend no block of windows that passed while an answer was under way', async () => {
+    const world = new World([quotaOf(1, { window: 'second', limit: 3 })], 1);
+    const [only] = world.gateways;
+    await only?.ask(1);
+    world.nowMs = world.windowEndMs('minute') - 1_500;
+    await only?.ask(1);
+    await only?.stop(500);
+    world.nowMs += 3_000;
+    await only?.ask(1);
+    await only?.finish(0);
+    // The referee sees to it that there are no more than three in this second.
+    expect(await only?.ask(9)).toBeGreaterThan(0);
+  });
+
   it('go by a lowered limit in the next window too, though they held a block of it', async () => {
     const world = new World([quotaOf(1, { limit: 60 })], 1);
     const [only] = world.gateways;

@@ -129,6 +129,8 @@ export class Cell {
     if (nowMs >= edges.endedAtMs && this.ahead > 0) this.turn(nowMs);
     // Even the next window may have passed while nothing happened here.
     if (nowMs >= edges.endedAtMs) return false;
+    // After an answer that was long under way this may be neither window but a later one.
+    if (nowMs >= edges.endsAtMs && nowMs >= edges.nextEndsAtMs) return false;
     if (nowMs >= edges.endsAtMs && this.ahead - this.aheadSpent < amount) return false;
     return this.remaining - this.revoked >= amount && nowMs < this.term.untilMs;
   }

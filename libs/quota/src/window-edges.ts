@@ -20,6 +20,11 @@ export class WindowEdges {
   askAheadAtMs = Infinity;
   private next = { endsAtMs: Infinity, endedAtMs: Infinity };
 
+  /** Before it the window after this one has not ended either. */
+  get nextEndsAtMs(): number {
+    return this.next.endsAtMs;
+  }
+
   /** @param sentMs from before the ledger was asked; it answered between then and now */
   told(grant: LeaseGrant, sentMs: number, nowMs: number): void {
     const { window_end: end, ends_in_ms: inMs, next_ends_in_ms: nextInMs } = grant;
