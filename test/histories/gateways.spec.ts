@@ -104,6 +104,20 @@ describe('gateways on one ledger', () => {
     expect(await only?.ask(30)).toBe(5);
   });
 
+  it('go by a lowered limit in the next window too, when that begins before the ledger is told', async () => {
+    const world = new World([quotaOf(1, { limit: 60 })], 1);
+    const [only] = world.gateways;
+    world.nowMs = world.windowEndMs('minute') - 1_000;
+    expect(await only?.ask(60)).toBe(60);
+    for (let i = 0; i < 2; i += 1) expect(await only?.ask(1)).toBe(0);
+    expect(only?.cells[0]?.ahead).toBeGreaterThan(20);
+    world.setLimit(quotaOf(1, {}).id, 5);
+    only?.hear();
+    world.nowMs += 2_000;
+    expect(await only?.ask(1)).toBe(1);
+    expect(await only?.ask(30)).toBe(4);
+  });
+
   it('free no concurrency of a gateway that lives when the ledger’s clock is set forward', async () => {
     const world = new World([quotaOf(1, { unit: 'concurrency', window: null, limit: 5 })], 2);
     const [one, two] = world.gateways;
@@ -112,6 +126,8 @@ describe('gateways on one ledger', () => {
     world.ledger.sweep();
     world.ledger.sweep();
     expect(await two?.ask(5)).toBe(0);
+    world.nowMs += 40_000;
+    world.ledger.sweep();
     world.nowMs += 40_000 + holdMs;
     world.ledger.sweep();
     expect(await two?.ask(5)).toBe(5);

@@ -58,6 +58,8 @@ export class Cell {
   askAheadAtMs = Infinity;
   private aheadSpent = 0;
   private aheadWanted = 0;
+  /** The block of the next window goes back too: nothing is taken of it. */
+  private isAheadRevoked = false;
   private readonly edges = new WindowEdges();
   private asked = 0;
   private window = 0;
@@ -131,7 +133,7 @@ export class Cell {
     if (nowMs >= edges.endedAtMs) return false;
     // After an answer that was long under way this may be neither window but a later one.
     if (nowMs >= edges.endsAtMs && nowMs >= edges.nextEndsAtMs) return false;
-    if (nowMs >= edges.endsAtMs && this.ahead - this.aheadSpent < amount) return false;
+    if (nowMs >= edges.endsAtMs && this.aheadLeft < amount) return false;
     return this.remaining - this.revoked >= amount && nowMs < this.term.untilMs;
   }
 
@@ -195,6 +197,7 @@ export class Cell {
     this.revoked = this.remaining;
     this.changedMs = nowMs;
     this.aheadWanted = 0;
+    this.isAheadRevoked = true;
     this.shortUntilMs = -Infinity;
   }
 
@@ -218,6 +221,7 @@ export class Cell {
       ahead: Math.max(this.aheadWanted, Math.ceil(this.aheadSpent)),
     };
     this.ahead = Math.min(this.ahead, item.ahead);
+    this.isAheadRevoked = false;
     this.held -= spent + released;
     this.spent = Math.max(0, this.spent - spent);
     this.remaining = Math.min(this.remaining - released, this.held - this.spent);
@@ -270,17 +274,22 @@ export class Cell {
 
   /** The window has ended, and there is a block of the next one, or the ledger has seen it begin. */
   private turn(nowMs: number): void {
-    const { ahead, aheadSpent, edges } = this;
+    const { ahead, aheadSpent, aheadLeft, edges } = this;
     this.begin(edges.nextStart, nowMs);
     edges.turn();
     this.held = ahead;
     this.spent = aheadSpent;
     this.remaining = ahead - aheadSpent;
+    this.revoked = this.remaining - aheadLeft;
     this.left = Math.max(0, this.limit - ahead);
     this.elsewhere = 0;
     this.lowWater = Math.ceil(ahead / 4);
     this.shortUntilMs = -Infinity;
     this.askAheadAtMs = edges.askAheadAtMs;
+  }
+
+  private get aheadLeft(): number {
+    return this.isAheadRevoked ? 0 : this.ahead - this.aheadSpent;
   }
 
   private offerAll(): void {

@@ -29,7 +29,7 @@ export class MemoryLedger {
     const known = this.holders.get(holder);
     if (known ? known.state !== 'alive' || sequence < known.sequence : sequence > 1) return undefined;
     const isRepeated = known?.sequence === sequence;
-    this.holders.set(holder, { sequence, heardMs: this.nowMs(), holdMs, state: 'alive', endedMs: 0 });
+    this.holders.set(holder, { sequence, heardMs: this.monotonicMs(), holdMs, state: 'alive', endedMs: 0 });
     this.calls += 1;
     const grants = items.flatMap((item): LeaseGrant[] => {
       const { quota_id, key } = item;
@@ -66,7 +66,7 @@ export class MemoryLedger {
   /** Ends the leases of those who were not heard for too long; of concurrency when their last request must be over. */
   sweep(): void {
     for (const [name, holder] of this.holders) {
-      const silentMs = this.nowMs() - holder.heardMs - this.leaseMs - 1_000;
+      const silentMs = this.monotonicMs() - holder.heardMs - this.leaseMs - 1_000;
       if (holder.state === 'alive' && silentMs > 0) this.expire(name);
       if (holder.state === 'ended' && this.monotonicMs() - holder.endedMs >= this.leaseMs + holder.holdMs)
         this.end(name, 'freed');

@@ -21,8 +21,8 @@ const actor = { subject: 'system', requestId: undefined };
 export class QuotaSweeper implements OnApplicationBootstrap, OnModuleDestroy {
   private timer: NodeJS.Timeout | undefined;
   private sweeping: Promise<void> | undefined;
-  /** Holders that have ended, and since when this process knows. */
-  private endedSinceMs: ReadonlyMap<string, number> = new Map();
+  private readonly heard = new SeenSince();
+  private readonly ended = new SeenSince();
 
   constructor(
     private readonly transactions: Transactions,
@@ -46,35 +46,49 @@ export class QuotaSweeper implements OnApplicationBootstrap, OnModuleDestroy {
     await this.sweeping;
   }
 
-  /** @param nowMs on the clock of this process, which nobody sets */
+  /**
+   * Time is that of this process, which nobody sets: were the database's clock set forward, gateways that live would still spend
+   * what they hold, and their requests would still run.
+   */
   async sweep(nowMs = performance.now()): Promise<void> {
+    const leaseMs = this.config.SLUICE_QUOTA_LEASE_MS;
     await this.transactions.write(actor, endOverrides);
     await this.transactions.write(actor, async (tx) => {
-      await endLeases(tx, await lockSilent(tx), 'all else');
+      const silent = this.heard.longerThan(() => leaseMs, nowMs, await readAlive(tx));
+      await endLeases(tx, await lockUnheard(tx, silent), 'all else');
       await tx.manager.query(deleteFreed);
     });
     await this.transactions.write(actor, async (tx) => {
-      const over = this.over(await lockEnded(tx), nowMs);
-      await endLeases(tx, over, 'concurrency');
+      // The last request must be over, even if it began just before its gateway had to stop.
+      const waitMs = ({ hold_ms: holdMs }: EndedHolder): number => leaseMs + holdMs;
+      const over = this.ended.longerThan(waitMs, nowMs, await lockEnded(tx));
+      await endLeases(tx, holdersOf(over), 'concurrency');
     });
-  }
-
-  /**
-   * Whose last request must be over, even if it began just before its gateway had to stop. Not by the database's clock: were that set
-   * forward, requests of gateways that live would still run.
-   */
-  private over(ended: readonly EndedHolder[], nowMs: number): string[] {
-    const since = new Map(ended.map(({ holder }) => [holder, this.endedSinceMs.get(holder) ?? nowMs]));
-    this.endedSinceMs = since;
-    const leaseMs = this.config.SLUICE_QUOTA_LEASE_MS;
-    return ended
-      .filter(({ holder, hold_ms: holdMs }) => nowMs - (since.get(holder) ?? nowMs) >= leaseMs + holdMs)
-      .map(({ holder }) => holder);
   }
 }
 
-interface EndedHolder {
+/** A holder at one moment: another call of it is another state. */
+interface Seen {
   readonly holder: string;
+  readonly state: string;
+}
+
+const holdersOf = (all: readonly Seen[]): string[] => all.map(({ holder }) => holder);
+
+/** Since when this process has seen each holder as it is. */
+class SeenSince {
+  private sinceMs: ReadonlyMap<string, number> = new Map();
+
+  /** @param all that there are now: others are forgotten. @returns those that have been as they are for so long */
+  longerThan<T extends Seen>(waitMs: (one: T) => number, nowMs: number, all: readonly T[]): T[] {
+    const last = this.sinceMs;
+    const keyOf = ({ holder, state }: Seen): string => `${holder} ${state}`;
+    this.sinceMs = new Map(all.map((one) => [keyOf(one), last.get(keyOf(one)) ?? nowMs]));
+    return all.filter((one) => nowMs - (last.get(keyOf(one)) ?? nowMs) >= waitMs(one));
+  }
+}
+
+interface EndedHolder extends Seen {
   /** The longest that a request can last. */
   readonly hold_ms: number;
 }
@@ -86,17 +100,23 @@ const freed = -1;
 const deleteFreed = `
   DELETE FROM quota_holders WHERE ended AND hold_ms = ${freed} AND expires_at < now() - interval '1 day'`;
 
-/** Holders before counts, as lease calls lock them. */
-async function lockSilent({ manager }: WriteContext): Promise<string[]> {
-  const rows = await manager.query<{ holder: string }[]>(
-    'SELECT holder FROM quota_holders WHERE NOT ended AND expires_at < now() ORDER BY holder FOR UPDATE',
+const readAlive = ({ manager }: WriteContext): Promise<Seen[]> =>
+  manager.query<Seen[]>('SELECT holder, expires_at::text AS state FROM quota_holders WHERE NOT ended');
+
+/** Those that no call has changed meanwhile. Holders before counts, as lease calls lock them. */
+async function lockUnheard({ manager }: WriteContext, silent: readonly Seen[]): Promise<string[]> {
+  if (silent.length === 0) return [];
+  const rows = await manager.query<Seen[]>(
+    `SELECT h.holder FROM quota_holders h JOIN json_to_recordset($1) AS s(holder uuid, state text)
+       ON s.holder = h.holder AND s.state = h.expires_at::text WHERE NOT h.ended ORDER BY h.holder FOR UPDATE OF h`,
+    [JSON.stringify(silent)],
   );
-  return rows.map(({ holder }) => holder);
+  return holdersOf(rows);
 }
 
 const lockEnded = ({ manager }: WriteContext): Promise<EndedHolder[]> =>
   manager.query<EndedHolder[]>(
-    'SELECT holder, hold_ms FROM quota_holders WHERE ended AND hold_ms >= 0 ORDER BY holder FOR UPDATE',
+    `SELECT holder, '' AS state, hold_ms FROM quota_holders WHERE ended AND hold_ms >= 0 ORDER BY holder FOR UPDATE`,
   );
 
 /** @param units requests at a time, which are freed, or all else, which counts as used */
