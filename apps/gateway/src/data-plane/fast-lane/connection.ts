@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { parseRoute } from '../routes.js';
+import type { Outbox } from '../outbox.js';
 import type { InferenceRoute } from '../routes.js';
 import { lingerMs } from '../http-lane.js';
 import { readHead } from './head.js';
@@ -20,6 +21,7 @@ export interface Lane {
   readonly holdBytes: number;
   /** Of its last look at the clock, which is good enough for idle connections. */
   readonly nowMs: number;
+  readonly outbox: Outbox;
   serve(request: FastRequest, response: FastResponse, route: InferenceRoute): void;
   handOver(socket: Socket): void;
   forget(connection: FastConnection): void;
@@ -133,7 +135,8 @@ export class FastConnection {
   private begin(head: PlainHead, route: InferenceRoute): void {
     this.headSinceMs = 0;
     const request = new FastRequest(head, this.startLinger);
-    const response = new FastResponse(this.socket, head.isLast, this.lane.keepAliveField, this.onFlushed);
+    const { keepAliveField, outbox } = this.lane;
+    const response = new FastResponse(this.socket, head.isLast, keepAliveField, outbox, this.onFlushed);
     this.request = request;
     this.response = response;
     this.rest = request.take(this.rest.subarray(head.byteLength));

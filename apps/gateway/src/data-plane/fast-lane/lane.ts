@@ -1,6 +1,7 @@
 /** The fast lane before a server of node:http: gets each new connection first, and keeps it for as long as its requests are plain. */
 import type { Server } from 'node:http';
 import type { Socket } from 'node:net';
+import { Outbox } from '../outbox.js';
 import type { InferenceRoute } from '../routes.js';
 import { FastConnection } from './connection.js';
 import type { Lane } from './connection.js';
@@ -22,6 +23,7 @@ export class FastLane implements Lane {
   readonly keepAliveField: string;
   readonly holdBytes: number;
   nowMs = performance.now();
+  readonly outbox = new Outbox();
   private readonly connections = new Set<FastConnection>();
   private readonly sweeping: NodeJS.Timeout;
 

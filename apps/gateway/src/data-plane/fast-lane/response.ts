@@ -2,6 +2,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { CallerResponse } from '../caller.js';
+import type { Outbox, Sender } from '../outbox.js';
 
 /** Pieces up to this size are joined with the head to one string: a single cheap write instead of a gathered one. */
 const joinedBytes = 16_384;
@@ -11,6 +12,9 @@ const wrong = /[^\t\x20-\x7e\x80-\xff]/;
 
 /** The framing of an answer (RFC 9112 §6). */
 type Framing = 'length' | 'chunked' | 'none';
+
+const textOf = (bytes: Buffer | string): string =>
+  typeof bytes === 'string' ? bytes : bytes.toString('latin1');
 
 let dateMs = 0;
 let dateText = '';
@@ -25,7 +29,7 @@ function dateField(): string {
   return dateText;
 }
 
-export class FastResponse implements CallerResponse {
+export class FastResponse implements CallerResponse, Sender {
   headersSent = false;
   statusCode = 0;
   destroyed = false;
@@ -37,12 +41,15 @@ export class FastResponse implements CallerResponse {
   /** Waits for the first piece of the body. */
   private head = '';
   private framing: Framing = 'none';
+  /** Whole, and not written yet. */
+  private unsent = '';
   private readonly onClose: (() => void)[] = [];
 
   constructor(
     private readonly socket: Socket,
     isLast: boolean,
     private readonly keepAliveField: string,
+    private readonly outbox: Outbox,
     /** The operating system has all of it, or never will. */
     private readonly onFlushed: () => void,
   ) {
@@ -82,7 +89,18 @@ export class FastResponse implements CallerResponse {
   end(chunk?: Buffer | string): void {
     if (this.isDone) return;
     this.isEnded = true;
-    this.put(chunk ?? '', this.framing === 'chunked' ? '0\r\n\r\n' : '', this.onFlushed);
+    const bytes = chunk ?? '';
+    // Nothing else of this answer is on its way, so it can wait for the others of this turn.
+    if (this.head !== '' && this.framing !== 'chunked' && bytes.length <= joinedBytes) {
+      this.unsent = this.head + (this.framing === 'none' ? '' : textOf(bytes));
+      this.outbox.add(this);
+    } else this.put(bytes, this.framing === 'chunked' ? '0\r\n\r\n' : '', this.onFlushed);
+  }
+
+  flush(): void {
+    const { socket, unsent } = this;
+    this.unsent = '';
+    if (!socket.destroyed) socket.write(unsent, 'latin1', this.onFlushed);
   }
 
   once(event: 'close' | 'drain', listener: () => void): this {
@@ -116,9 +134,8 @@ export class FastResponse implements CallerResponse {
     const after = isChunk ? `\r\n${last}` : last;
     this.head = '';
     if (isBare) return socket.write(before + after, 'latin1', then);
-    if (typeof bytes === 'string') return socket.write(before + bytes + after, 'latin1', then);
-    if (bytes.length <= joinedBytes)
-      return socket.write(before + bytes.toString('latin1') + after, 'latin1', then);
+    if (typeof bytes === 'string' || bytes.length <= joinedBytes)
+      return socket.write(before + textOf(bytes) + after, 'latin1', then);
     socket.cork();
     if (before !== '') socket.write(before, 'latin1');
     const hasRoom = socket.write(bytes, after === '' ? then : undefined);

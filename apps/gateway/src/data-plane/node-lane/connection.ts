@@ -1,21 +1,25 @@
 /** One connection to a node: carries one request and its answer at a time, then waits for the next. Never sends a request twice. */
 import type { Socket } from 'node:net';
 import { errors } from 'undici';
+import type { Outbox, Sender } from '../outbox.js';
 import type { Answer, Carrier } from './answer.js';
 
 /** Bodies up to this size are joined with the head to one string: a single cheap write instead of a gathered one. */
 const joinedBytes = 16_384;
 
 export interface ConnectionOwner {
+  readonly outbox: Outbox;
   /** The connection can carry another request. @param keepAliveMs as the node said it, if it did */
   onFree(connection: NodeConnection, keepAliveMs: number | undefined): void;
   onClosed(connection: NodeConnection): void;
 }
 
-export class NodeConnection implements Carrier {
+export class NodeConnection implements Carrier, Sender {
   /** When it is too old to be used again, on the monotonic clock. */
   staleAtMs = 0;
   private answer: Answer | undefined;
+  /** A whole request that is not written yet. */
+  private unsent = '';
 
   constructor(
     private readonly socket: Socket,
@@ -36,14 +40,21 @@ export class NodeConnection implements Carrier {
     const { socket } = this;
     this.answer = answer;
     answer.begin(this);
-    if (body === undefined) socket.write(head, 'latin1');
-    else if (body.length <= joinedBytes) socket.write(head + body.toString('latin1'), 'latin1');
-    else {
+    if (body === undefined || body.length <= joinedBytes) {
+      this.unsent = body === undefined ? head : head + body.toString('latin1');
+      this.owner.outbox.add(this);
+    } else {
       socket.cork();
       socket.write(head, 'latin1');
       socket.write(body);
       socket.uncork();
     }
+  }
+
+  flush(): void {
+    const { socket, unsent } = this;
+    this.unsent = '';
+    if (!socket.destroyed) socket.write(unsent, 'latin1');
   }
 
   pause(): void {
@@ -59,7 +70,8 @@ export class NodeConnection implements Carrier {
     this.answer = undefined;
     if (socket.isPaused()) socket.resume();
     // An answer that came before the whole request was sent leaves the rest of that in the way of the next.
-    if (keepAliveMs === 0 || socket.writableLength > 0 || socket.destroyed) this.destroy();
+    const isSent = this.unsent === '' && socket.writableLength === 0;
+    if (keepAliveMs === 0 || !isSent || socket.destroyed) this.destroy();
     else this.owner.onFree(this, keepAliveMs);
   }
 

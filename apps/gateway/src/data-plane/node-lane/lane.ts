@@ -3,6 +3,7 @@
  * connections as undici does; what streams, is sent again, or goes to servers of others stays with undici.
  */
 import type { buildConnector } from 'undici';
+import { Outbox } from '../outbox.js';
 import { Answer } from './answer.js';
 import type { AnswerHandler } from './answer.js';
 import { NodeConnection } from './connection.js';
@@ -37,6 +38,7 @@ interface Waiting {
 const keepAliveMarginMs = 1_000;
 
 export class NodeLane implements ConnectionOwner {
+  readonly outbox = new Outbox();
   private readonly connections = new Set<NodeConnection>();
   /** The one that was used last is the next: the others may grow old. */
   private readonly idle: NodeConnection[] = [];

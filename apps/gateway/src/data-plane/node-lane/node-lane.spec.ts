@@ -2,11 +2,15 @@
 import { once } from 'node:events';
 import { createServer } from 'node:net';
 import type { AddressInfo, Server, Socket } from 'node:net';
+import { duplexPair } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import * as fc from 'fast-check';
 import { Client, buildConnector } from 'undici';
+import { Outbox } from '../outbox.js';
+import { Answer } from './answer.js';
 import type { AnswerControl, AnswerHandler } from './answer.js';
 import { ChunkedBody } from './chunked.js';
+import { NodeConnection } from './connection.js';
 import { NodeLane } from './lane.js';
 import type { NodeLaneSettings, NodeRequest } from './lane.js';
 
@@ -321,6 +325,22 @@ describe('a connection', () => {
     expect(await bodyOf(ask(lane, post(50_000_000)))).toBe('too large');
     expect(await bodyOf(ask(lane))).toBe('small');
     expect(node.raw.sockets).toHaveLength(2);
+  });
+
+  it('is not used again after an answer to a request that is still to be written', () => {
+    const [near] = duplexPair();
+    const freed: NodeConnection[] = [];
+    const owner = {
+      outbox: new Outbox(),
+      onFree: (one: NodeConnection) => freed.push(one),
+      onClosed: () => 0,
+    };
+    const connection = new NodeConnection(near as Socket, owner);
+    const collector = new Collector();
+    connection.send('GET /v2 HTTP/1.1\r\n\r\n', undefined, new Answer(collector, false));
+    near.emit('data', toBytes(ok('early')));
+    expect(collector.body).toBe('early');
+    expect({ freed, isUsable: connection.isUsable }).toEqual({ freed: [], isUsable: false });
   });
 
   it('closes when its answer is broken off, and only then', async () => {
