@@ -15,7 +15,6 @@ import { refusal } from './errors.js';
 import type { Refusal } from './errors.js';
 import type { Exchange } from './exchange.js';
 import type { Visitor } from './gate.js';
-import type { NodeRequest } from './node-lane/lane.js';
 import { nodeHeaders, nodePath, timeoutMsOf } from './node-request.js';
 import { noteTiming } from './node-timing.js';
 import { pick } from './pick.js';
@@ -187,16 +186,14 @@ class Forwarding implements AttemptOwner, Visitor {
       headers.push('content-length', body.contentLength);
     if (exchange.sentMs === 0) exchange.sentMs = nowMs;
     this.attempt = new Attempt(replica, this);
-    const request: Omit<NodeRequest, 'body'> = {
-      path: nodePath(replica, operation),
-      method: isPrediction(operation) ? 'POST' : exchange.req.method === 'HEAD' ? 'HEAD' : 'GET',
-      headers,
-    };
+    const path = nodePath(replica, operation);
+    const method = isPrediction(operation) ? 'POST' : exchange.req.method === 'HEAD' ? 'HEAD' : 'GET';
+    // Spread objects would be made in V8's old generation: garbage of each request that only a long collection removes.
     if (body?.kind !== 'streamed' && !alone)
-      return dispatchHeld(replica, { ...request, body: body?.bytes }, this.attempt);
+      return dispatchHeld(replica, { path, method, headers, body: body?.bytes }, this.attempt);
     const sent = body?.kind === 'streamed' ? asBody(body.chunks()) : (body?.bytes ?? null);
-    if (alone) dispatchAlone(replica, { ...request, headers, body: sent }, this.attempt);
-    else replica.pool.dispatch({ ...request, headers, body: sent }, this.attempt);
+    if (alone) dispatchAlone(replica, { path, method, headers, body: sent }, this.attempt);
+    else replica.pool.dispatch({ path, method, headers, body: sent }, this.attempt);
   }
 
   /** Only bodies that can be sent twice, and only once it is known what takes long. */
