@@ -227,7 +227,8 @@ describe('leases', () => {
     const silent = await joinNode(registry, 'silent');
     const steady = await joinNode(registry, 'steady');
     expect(silent.lease).toMatchObject({ lease_ms: leaseMs, renew_every_ms: 666 });
-    const renewing = setInterval(() => void steady.renew([]), 500);
+    let renewed: Promise<unknown> = Promise.resolve();
+    const renewing = setInterval(() => (renewed = steady.renew([])), 500);
     try {
       const started = Date.now();
       await vi.waitUntil(async () => (await stateOf(silent.id)) === 'LOST', {
@@ -238,8 +239,9 @@ describe('leases', () => {
       expect(await stateOf(steady.id)).toBe('READY');
       await silent.renew([]);
       expect(await stateOf(silent.id)).toBe('READY');
-      await steady.renew([], true);
       clearInterval(renewing);
+      await renewed;
+      await steady.renew([], true);
       expect(await stateOf(steady.id)).toBe('DRAINING');
     } finally {
       clearInterval(renewing);
