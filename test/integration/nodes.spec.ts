@@ -228,7 +228,9 @@ describe('leases', () => {
     const steady = await joinNode(registry, 'steady');
     expect(silent.lease).toMatchObject({ lease_ms: leaseMs, renew_every_ms: 666 });
     let renewed: Promise<unknown> = Promise.resolve();
-    const renewing = setInterval(() => (renewed = steady.renew([])), 500);
+    const renewing = setInterval(() => {
+      renewed = steady.renew([]);
+    }, 500);
     try {
       const started = Date.now();
       await vi.waitUntil(async () => (await stateOf(silent.id)) === 'LOST', {

@@ -3,8 +3,8 @@
  * connection over to node:http at the first one that is not plain, before a byte of it has been acted on.
  */
 import type { Socket } from 'node:net';
-import { parseRoute } from '../routes.js';
 import type { Outbox } from '../outbox.js';
+import { parseRoute } from '../routes.js';
 import type { InferenceRoute } from '../routes.js';
 import { lingerMs } from '../http-lane.js';
 import { readHead } from './head.js';
