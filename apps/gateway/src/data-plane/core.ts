@@ -131,8 +131,8 @@ export class Core {
       limits,
       last: table,
     });
-    upstreams.commit();
     this.table = next;
+    upstreams.commit();
     this.counters.keepOnly(next.endpoints);
   }
 }

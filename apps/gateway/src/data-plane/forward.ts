@@ -9,7 +9,8 @@ import { outcomeOf } from './outcome-code.js';
 import { Attempt } from './attempt.js';
 import type { AttemptOwner, ResponseHeaders } from './attempt.js';
 import { BodyTooLargeError } from './body.js';
-import type { Body, BodyLimits } from './body.js';
+import type { Body } from './body.js';
+import { lateBody, limitsOf, tooLarge } from './body-limits.js';
 import type { Core } from './core.js';
 import { refusal } from './errors.js';
 import type { Refusal } from './errors.js';
@@ -17,10 +18,12 @@ import type { Exchange } from './exchange.js';
 import type { Visitor } from './gate.js';
 import { nodeHeaders, nodePath, timeoutMsOf } from './node-request.js';
 import { noteTiming } from './node-timing.js';
+import { joinedBytes } from './outbox.js';
 import { pick } from './pick.js';
 import type { Wish } from './pick.js';
 import { refuse, writeAnswerHead } from './respond.js';
-import { isPrediction, protocolOf } from './routes.js';
+import { currentOf, reroute } from './reroute.js';
+import { isPrediction } from './routes.js';
 import type { TableVersion } from './routing-table.js';
 import type { Shadow } from './shadow.js';
 import { dispatchAlone, dispatchHeld } from './upstreams.js';
@@ -31,18 +34,6 @@ import { isNodeTrouble, isRelayed, judge, neverConnected, nobodyServes, troubleA
 export function forward(core: Core, exchange: Exchange, version: TableVersion): void {
   new Forwarding(core, exchange, version).start();
 }
-
-/** Answers up to this size that come in one piece are sent in one with their head. */
-const joinedBytes = 16_384;
-
-export const lateBody = refusal('REQUEST_TIMEOUT', 'The body did not arrive in time. Try again.');
-
-export const tooLarge = (maxBytes: number): Refusal =>
-  refusal('PAYLOAD_TOO_LARGE', `The body is larger than the ${maxBytes} bytes that are taken here.`);
-
-/** Of the endpoint, which are never wider than the gateway's own. */
-export const limitsOf = ({ endpoint }: Exchange, { settings }: Core): BodyLimits =>
-  endpoint?.limits ?? settings;
 
 class Forwarding implements AttemptOwner, Visitor {
   isInside = false;
@@ -63,7 +54,7 @@ class Forwarding implements AttemptOwner, Visitor {
   constructor(
     private readonly core: Core,
     private readonly exchange: Exchange,
-    private readonly version: TableVersion,
+    private version: TableVersion,
   ) {
     const timeoutMs = timeoutMsOf(exchange.req, version, core.settings.maxTimeoutMs);
     this.deadlineMs = exchange.arrivedMs + timeoutMs;
@@ -147,14 +138,23 @@ class Forwarding implements AttemptOwner, Visitor {
     if (this.exchange.res.destroyed) return;
     this.body = body;
     this.exchange.body = body;
+    this.enter();
+  }
+
+  private enter(): void {
     if (isPrediction(this.exchange.route.operation)) this.version.gate.enter(this);
     else this.onEntered();
   }
 
   onEntered(): void {
+    const current = currentOf(this.version, this.exchange, this.core);
+    if (current?.ready !== true) {
+      const other = reroute(this.exchange, this.core);
+      if (other) return this.goTo(other);
+    }
     const nowMs = performance.now();
     this.core.retryBudget.request(nowMs);
-    const replicas = this.replicas();
+    const { replicas } = current ?? this.version;
     const replica = pick(replicas, nowMs, this.core.random, this.wish());
     if (replica) {
       this.send(replica, nowMs, false);
@@ -165,12 +165,15 @@ class Forwarding implements AttemptOwner, Visitor {
     this.refuse(nobodyServes(this.version));
   }
 
-  /** Of the table of the moment: while the body came in, a node may have come or gone. */
   private replicas(): readonly Replica[] {
-    const { endpoint } = this.exchange;
-    const now = endpoint && this.core.table?.endpoints.get(endpoint.name);
-    const versions = now?.routesFor[protocolOf(this.exchange.route.operation)].versions;
-    return (versions?.get(this.version.version) ?? this.version).replicas;
+    return (currentOf(this.version, this.exchange, this.core) ?? this.version).replicas;
+  }
+
+  /** From the gate of one version to that of another. */
+  private goTo(version: TableVersion): void {
+    this.version.gate.leave(this, undefined);
+    this.version = version;
+    this.enter();
   }
 
   private wish(not?: Replica): Wish {

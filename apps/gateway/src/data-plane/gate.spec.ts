@@ -77,6 +77,29 @@ describe('gate', () => {
     expect(guests.map(({ fate }) => fate)).toEqual(['entered', 'entered', 'entered', 'entered']);
   });
 
+  it('keeps nobody waiting when the last replica goes, however many they are', () => {
+    const gate = gateFor(1, { maxWaiting: 50_000 });
+    const elsewhere = gateFor(25_000);
+    /** Goes on to the other gate as soon as it is let in. */
+    class Wanderer extends Guest {
+      override onEntered(): void {
+        gate.leave(this, undefined);
+        super.onEntered();
+        elsewhere.enter(new Guest(this.number));
+      }
+    }
+    const first = [new Guest(0), new Guest(1)];
+    const wanderers = Array.from({ length: 50_000 }, (_, number) => new Wanderer(number));
+    for (const guest of [...first, ...wanderers]) gate.enter(guest);
+    expect([gate.inFlight, gate.waitingCount, elsewhere.inFlight]).toEqual([2, 50_000, 0]);
+    gate.resize(0);
+    expect([gate.inFlight, gate.waitingCount, elsewhere.inFlight]).toEqual([2, 0, 50_000]);
+    gate.resize(1);
+    const late = new Guest(2);
+    gate.enter(late);
+    expect(late.fate).toBe('waits');
+  });
+
   it('follows the latency when told so, below the fixed bound', () => {
     const gate = gateFor(100, { adaptiveLimit: true });
     expect(gate.limit).toBe(20);

@@ -3,7 +3,7 @@
  * rest is turned away at once. It outlives snapshots.
  */
 import { adapt, gradientDefaults, newGradientLimit } from '#routing/gradient-limit';
-import type { GradientLimit } from '#routing/gradient-limit';
+import type { GradientLimit, GradientPolicy } from '#routing/gradient-limit';
 import { LatencyWindow } from '#routing/latency-window';
 
 export interface GateSettings {
@@ -25,15 +25,19 @@ export interface Visitor {
 
 export class Gate {
   inFlight = 0;
+  /** 0 while there is no replica: then nobody waits, for nothing that could be waited for would help. */
   private bound = 0;
+  private isLettingIn = false;
   private readonly waiting = new Map<Visitor, NodeJS.Timeout>();
   private gradient: GradientLimit | undefined;
+  private policy: GradientPolicy = { ...gradientDefaults, max: 0 };
   /** Kept from the first time that somebody asks. */
   private latencies: LatencyWindow | undefined;
 
   constructor(private readonly settings: GateSettings) {}
 
   get limit(): number {
+    if (this.bound === 0) return Infinity;
     return this.gradient ? Math.min(this.bound, Math.floor(this.gradient.limit)) : this.bound;
   }
 
@@ -47,10 +51,13 @@ export class Gate {
     return this.latencies.quantileMs();
   }
 
-  /** Follows the number of replicas; never below one request, or those that wait for a replica would wait forever. */
+  /** Follows the number of replicas. With none, all who wait are let in: they find out that they must go elsewhere. */
   resize(replicas: number): void {
-    this.bound = Math.max(1, replicas * this.settings.maxConnectionsPerNode);
-    if (this.settings.adaptiveLimit) this.gradient ??= newGradientLimit(this.policy());
+    this.bound = replicas * this.settings.maxConnectionsPerNode;
+    if (this.settings.adaptiveLimit && this.bound > 0) {
+      this.policy = { ...gradientDefaults, max: this.bound };
+      this.gradient ??= newGradientLimit(this.policy);
+    }
     this.letIn();
   }
 
@@ -74,20 +81,23 @@ export class Gate {
       return;
     }
     if (latencyMs !== undefined) this.latencies?.add(latencyMs);
-    if (this.gradient && latencyMs !== undefined)
-      adapt(this.gradient, latencyMs, this.inFlight, this.policy());
+    if (this.gradient && latencyMs !== undefined) adapt(this.gradient, latencyMs, this.inFlight, this.policy);
     visitor.isInside = false;
     this.inFlight -= 1;
     if (this.waiting.size > 0) this.letIn();
   }
 
   private letIn(): void {
+    // Who is let in may leave at once, for another gate: that goes on here, or each would stand on the stack of the one before.
+    if (this.isLettingIn) return;
+    this.isLettingIn = true;
     for (const [visitor, timer] of this.waiting) {
-      if (this.inFlight >= this.limit) return;
+      if (this.inFlight >= this.limit) break;
       clearTimeout(timer);
       this.waiting.delete(visitor);
       this.admit(visitor);
     }
+    this.isLettingIn = false;
   }
 
   private admit(visitor: Visitor): void {
@@ -95,6 +105,4 @@ export class Gate {
     visitor.isInside = true;
     visitor.onEntered();
   }
-
-  private readonly policy = () => ({ ...gradientDefaults, max: this.bound });
 }

@@ -9,6 +9,9 @@ export interface Sender {
   flush(): void;
 }
 
+/** Bodies up to this size are joined with their head to one string: a single cheap write instead of a gathered one. */
+export const joinedBytes = 16_384;
+
 /** More than these do not wait for each other, or the first would wait for long in a busy turn. */
 const maxWaiting = 64;
 

@@ -5,7 +5,7 @@ import { hasBody } from './caller.js';
 import type { Core } from './core.js';
 import { refusal } from './errors.js';
 import type { Exchange } from './exchange.js';
-import { lateBody } from './forward.js';
+import { lateBody } from './body-limits.js';
 import { refuse } from './respond.js';
 
 const maxBytes = 65_536;

@@ -135,7 +135,7 @@ function ofKey<K, V>(map: Map<K, V>, key: K, make: () => V): V {
   return value;
 }
 
-/** The upstreams of the next table while it is made. Before {@link commit}, nothing has changed but the width of gates. */
+/** The upstreams of the next table while it is made. Before {@link commit}, nothing has changed but the width of gates with replicas. */
 export interface Rebuilding {
   /** Finds or makes a replica. */
   replica(model: string, version: number, site: ReplicaSite): Replica;
@@ -143,7 +143,10 @@ export interface Rebuilding {
   gate(model: string, version: number, replicas: number): Gate;
   /** Takes all of a model over as it is. */
   keep(model: string): void;
-  /** Lets go of all that was not asked for. A connection pool that is let go finishes the requests that it has. */
+  /**
+   * Lets go of all that was not asked for, once the next table is in force: a connection pool finishes the requests that it has, and
+   * who waits at a gate without replicas looks for another version.
+   */
   commit(): void;
 }
 
@@ -156,6 +159,7 @@ export class Upstreams {
   rebuild(nowMs: number): Rebuilding {
     const models = new Map<string, ModelUpstreams>();
     const connections = new Map<string, Connections>();
+    const staffed = new Set<Gate>();
     const of = (model: string): ModelUpstreams => ofKey(models, model, noUpstreams);
     return {
       replica: (model, version, site) => {
@@ -171,7 +175,10 @@ export class Upstreams {
       gate: (model, version, count) => {
         const gate = this.models.get(model)?.gates.get(version) ?? new Gate(this.settings);
         of(model).gates.set(version, gate);
-        gate.resize(count);
+        if (count > 0) {
+          staffed.add(gate);
+          gate.resize(count);
+        }
         return gate;
       },
       keep: (model) => {
@@ -179,15 +186,7 @@ export class Upstreams {
         models.set(model, last);
         for (const [key, connected] of last.connections) connections.set(key, connected);
       },
-      commit: () => {
-        for (const [key, { pool, lane }] of this.connections) {
-          if (connections.has(key)) continue;
-          pool.close(() => undefined);
-          lane?.close();
-        }
-        this.connections = connections;
-        this.models = models;
-      },
+      commit: () => this.replace(models, connections, staffed),
     };
   }
 
@@ -218,6 +217,26 @@ export class Upstreams {
     const all = [...this.connections.values()];
     for (const { lane } of all) lane?.destroy(new errors.ClientDestroyedError());
     await Promise.all(all.map(({ pool }) => pool.destroy()));
+  }
+
+  /** @param staffed gates of changed models that have replicas */
+  private replace(
+    models: Map<string, ModelUpstreams>,
+    connections: Map<string, Connections>,
+    staffed: ReadonlySet<Gate>,
+  ): void {
+    const before = { models: this.models, connections: this.connections };
+    this.models = models;
+    this.connections = connections;
+    for (const [key, { pool, lane }] of before.connections) {
+      if (connections.has(key)) continue;
+      pool.close(() => undefined);
+      lane?.close();
+    }
+    for (const [model, last] of before.models) {
+      if (models.get(model) === last) continue;
+      for (const gate of last.gates.values()) if (!staffed.has(gate)) gate.resize(0);
+    }
   }
 
   private connect(

@@ -2,10 +2,8 @@
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { CallerResponse } from '../caller.js';
+import { joinedBytes } from '../outbox.js';
 import type { Outbox, Sender } from '../outbox.js';
-
-/** Pieces up to this size are joined with the head to one string: a single cheap write instead of a gathered one. */
-const joinedBytes = 16_384;
 
 /** What may stand in a header field; with anything else the head could be split (RFC 9110 §5.5). */
 const wrong = /[^\t\x20-\x7e\x80-\xff]/;

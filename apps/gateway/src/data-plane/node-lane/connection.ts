@@ -1,11 +1,9 @@
 /** One connection to a node: carries one request and its answer at a time, then waits for the next. Never sends a request twice. */
 import type { Socket } from 'node:net';
 import { errors } from 'undici';
+import { joinedBytes } from '../outbox.js';
 import type { Outbox, Sender } from '../outbox.js';
 import type { Answer, Carrier } from './answer.js';
-
-/** Bodies up to this size are joined with the head to one string: a single cheap write instead of a gathered one. */
-const joinedBytes = 16_384;
 
 export interface ConnectionOwner {
   readonly outbox: Outbox;
