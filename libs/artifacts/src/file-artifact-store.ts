@@ -2,7 +2,6 @@
  * ArtifactStore in a folder: `sha256/ab/cd/<digest>`, and `tmp/` in the same file system for what is still arriving.
  * A file under `sha256/` is complete, on disk and has the digest that its name says; nothing ever writes into one.
  */
-import { createWriteStream } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Readable, Writable } from 'node:stream';
@@ -11,7 +10,7 @@ import { SluiceError } from '#platform/errors';
 import { v7 as uuidv7 } from 'uuid';
 import type { ArtifactStore, ByteRange, Claim, StoredArtifact, WriteOptions } from './artifact-store.js';
 import { digestStream } from './digest-stream.js';
-import { isMissing, syncFolder } from './durable-files.js';
+import { isMissing, syncFolder, writeNewFile } from './durable-files.js';
 
 /** A temporary file that nobody has written to for so long belongs to a process that died. */
 const staleAfterMs = 60 * 60 * 1_000;
@@ -42,9 +41,8 @@ export class FileArtifactStore implements ArtifactStore {
   async write(source: Readable, { maxBytes, sha256 }: WriteOptions): Promise<StoredArtifact> {
     const temporary = join(this.#temporaryFolder, uuidv7());
     const digest = digestStream({ maxBytes, sha256 });
+    await writeNewFile(temporary, source, digest);
     try {
-      // `flush` makes the stream call fsync before it closes the file.
-      await pipeline(source, digest, createWriteStream(temporary, { flags: 'wx', mode: 0o640, flush: true }));
       await this.claim?.({ sha256: digest.sha256, sizeBytes: digest.sizeBytes });
       await this.#commit(temporary, digest.sha256);
     } catch (error) {

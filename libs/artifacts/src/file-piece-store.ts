@@ -1,11 +1,9 @@
 /** PieceStore in a folder: `uploads/<upload>/<piece>`, beside the artifacts. */
-import { createWriteStream } from 'node:fs';
 import { mkdir, open, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import type { PieceStore } from './artifact-store.js';
-import { isMissing, syncFolder } from './durable-files.js';
+import { isMissing, syncFolder, writeNewFile } from './durable-files.js';
 
 export class FilePieceStore implements PieceStore {
   readonly #folder: string;
@@ -18,15 +16,9 @@ export class FilePieceStore implements PieceStore {
     const folder = join(this.#folder, requirePlain(upload));
     await mkdir(folder, { recursive: true });
     const path = join(folder, requirePlain(piece));
-    const file = createWriteStream(path, { flags: 'wx', mode: 0o640, flush: true });
-    try {
-      await pipeline(source, file);
-      for (const made of [folder, this.#folder]) await syncFolder(made);
-    } catch (error) {
-      await rm(path, { force: true });
-      throw error;
-    }
-    return file.bytesWritten;
+    const sizeBytes = await writeNewFile(path, source);
+    for (const made of [folder, this.#folder]) await syncFolder(made);
+    return sizeBytes;
   }
 
   async open(upload: string, piece: string): Promise<Readable> {
