@@ -4,10 +4,11 @@ import { readdir } from 'node:fs/promises';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '#platform/program';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { identityModel, onnxModel } from '../support/onnx-model.js';
 import { NodeRegistry, joinToken } from '../support/node-registry.js';
 import { NodeUnderTest } from '../support/node.js';
@@ -178,6 +179,22 @@ describe('artifacts', () => {
     expect(report.state).toBe('FETCHING');
     registry.artifacts.set(assignment.files[0]?.sha256 ?? '', good);
     await registry.whenReported(assignment, ({ state }) => state === 'READY');
+  });
+});
+
+describe('leaving', () => {
+  it('does not wait for connections that have their answer, or never asked for one', async () => {
+    await node.load({ model: 'busy', files: { 'model.onnx': busyModel } });
+    const { hostname, port } = new URL(node.url);
+    const silent = connect(Number(port), hostname);
+    await once(silent, 'connect');
+    // It is under way from before the end until after the node has left traffic, on a connection that its caller would keep.
+    const answer = node.infer('busy', size(2_500));
+    await vi.waitUntil(() => node.inFlight === 1, { timeout: 10_000, interval: 2 });
+    const ended = node.closeNode();
+    expect((await answer).status).toBe(200);
+    await ended;
+    silent.destroy();
   });
 });
 

@@ -25,6 +25,7 @@ import type { NodeConfig } from './config.js';
 import { GatewayAuth } from './serving/gateway-auth.js';
 import { KeptBytes } from './serving/kept-bytes.js';
 import { createFront } from './serving/http-server.js';
+import { OrderlyClose } from './serving/orderly-close.js';
 
 export interface Node {
   readonly url: string;
@@ -67,6 +68,7 @@ class RunningNode implements Node {
   private onEmptied: (() => void) | undefined;
   private readonly auth: GatewayAuth;
   private readonly server: Server;
+  private readonly closing: OrderlyClose;
   private readonly replicas: ReplicaSet;
   private membership: Membership | undefined;
 
@@ -80,6 +82,7 @@ class RunningNode implements Node {
     this.replicas = this.createReplicas();
     this.auth = this.createAuth();
     this.server = this.createServer();
+    this.closing = new OrderlyClose(this.server);
   }
 
   async start(): Promise<void> {
@@ -100,11 +103,7 @@ class RunningNode implements Node {
     this.isDraining = true;
     this.replicas.freeze();
     if (this.nodeId !== '') await this.leaveTraffic();
-    const closed = once(this.server, 'close');
-    this.server.close();
-    this.server.closeIdleConnections();
-    await this.replicas.whenIdle();
-    await closed;
+    await this.closing.close(() => this.replicas.whenIdle());
     this.tls?.close();
     this.replicas.close();
     const report = { draining: true, replicas: [] };

@@ -37,16 +37,20 @@ describe('FileArtifactStore', () => {
     };
   });
 
-  it('leaves nothing of uploads that are refused while their files are being made', async () => {
-    const root = await emptyFolder();
-    const store = await FileArtifactStore.create(root);
-    const tooLarge = (): Promise<unknown> => store.write(Readable.from(['too large']), { maxBytes: 1 });
-    for (let round = 0; round < 1_500; round++) {
-      const two = await Promise.allSettled([tooLarge(), tooLarge()]);
-      expect(two.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
-    }
-    expect(await readdir(join(root, 'tmp'))).toEqual([]);
-  });
+  it(
+    'leaves nothing of uploads that are refused while their files are being made',
+    { timeout: 60_000 },
+    async () => {
+      const root = await emptyFolder();
+      const store = await FileArtifactStore.create(root);
+      const tooLarge = (): Promise<unknown> => store.write(Readable.from(['too large']), { maxBytes: 1 });
+      for (let round = 0; round < 1_500; round++) {
+        const two = await Promise.allSettled([tooLarge(), tooLarge()]);
+        expect(two.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+      }
+      expect(await readdir(join(root, 'tmp'))).toEqual([]);
+    },
+  );
 
   it('sweeps the temporary files of dead processes at start, not those still being written', async () => {
     const root = await emptyFolder();
