@@ -72,22 +72,21 @@ describe('changes under load', () => {
 });
 
 describe('a request whose version loses its last replica', () => {
-  /** All traffic goes to version 2, or to version 1 while 2 has no replica. */
+  /** All traffic goes to version 2 first; from the second revision on, half of it to version 1. */
   async function stage(settings: Parameters<typeof startTestGateway>[1] = {}) {
     const registry = await TestRegistry.start();
     const gateway = await startTestGateway(registry.url, settings);
     const [old, fresh] = await Promise.all([TestNode.start('old'), TestNode.start('fresh')]);
-    const split = [
-      { version: 1, weight: 0 },
-      { version: 2, weight: 1 },
-    ];
     const show = (revision: number, replicas: Record<number, TestNode[]>): Promise<void> => {
       const { keys } = registry;
       const versions = Object.fromEntries(
         Object.entries(replicas).map(([version, nodes]) => [version, nodes.map(({ replica }) => replica)]),
       );
-      const traffic = revision === 1 ? { split } : { split: split.map((row) => ({ ...row, weight: 1 })) };
-      return publish(registry, gateway, makeSnapshot({ keys, revision, versions, traffic }));
+      const split = [
+        { version: 1, weight: revision === 1 ? 0 : 1 },
+        { version: 2, weight: 1 },
+      ];
+      return publish(registry, gateway, makeSnapshot({ keys, revision, versions, traffic: { split } }));
     };
     await show(1, { 1: [old], 2: [fresh] });
     return { gateway, old, fresh, show, authorization: `Bearer ${await makeToken(registry.keys)}` };

@@ -8,6 +8,7 @@ import { decodeJwt } from 'jose';
 import { pause } from '#client/backoff';
 import { createClient } from '#client/client';
 import type { NodeLease } from '#contracts/nodes';
+import { endConnections } from '#platform/end-connections';
 import { messageOf } from '#platform/errors';
 import { programVersion } from '#platform/program';
 import type { Logger } from '#platform/logger';
@@ -25,7 +26,6 @@ import type { NodeConfig } from './config.js';
 import { GatewayAuth } from './serving/gateway-auth.js';
 import { KeptBytes } from './serving/kept-bytes.js';
 import { createFront } from './serving/http-server.js';
-import { OrderlyClose } from './serving/orderly-close.js';
 
 export interface Node {
   readonly url: string;
@@ -68,7 +68,7 @@ class RunningNode implements Node {
   private onEmptied: (() => void) | undefined;
   private readonly auth: GatewayAuth;
   private readonly server: Server;
-  private readonly closing: OrderlyClose;
+  private readonly endConnections: () => void;
   private readonly replicas: ReplicaSet;
   private membership: Membership | undefined;
 
@@ -82,7 +82,7 @@ class RunningNode implements Node {
     this.replicas = this.createReplicas();
     this.auth = this.createAuth();
     this.server = this.createServer();
-    this.closing = new OrderlyClose(this.server);
+    this.endConnections = endConnections(this.server);
   }
 
   async start(): Promise<void> {
@@ -103,7 +103,11 @@ class RunningNode implements Node {
     this.isDraining = true;
     this.replicas.freeze();
     if (this.nodeId !== '') await this.leaveTraffic();
-    await this.closing.close(() => this.replicas.whenIdle());
+    const closed = once(this.server, 'close');
+    this.server.close();
+    this.endConnections();
+    await this.replicas.whenIdle();
+    await closed;
     this.tls?.close();
     this.replicas.close();
     const report = { draining: true, replicas: [] };

@@ -17,7 +17,12 @@ export class FilePieceStore implements PieceStore {
     await mkdir(folder, { recursive: true });
     const path = join(folder, requirePlain(piece));
     const sizeBytes = await writeNewFile(path, source);
-    for (const made of [folder, this.#folder]) await syncFolder(made);
+    try {
+      for (const made of [folder, this.#folder]) await syncFolder(made);
+    } catch (error) {
+      await rm(path, { force: true });
+      throw error;
+    }
     return sizeBytes;
   }
 

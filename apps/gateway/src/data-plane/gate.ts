@@ -91,13 +91,16 @@ export class Gate {
     // Who is let in may leave at once, for another gate: that goes on here, or each would stand on the stack of the one before.
     if (this.isLettingIn) return;
     this.isLettingIn = true;
-    for (const [visitor, timer] of this.waiting) {
-      if (this.inFlight >= this.limit) break;
-      clearTimeout(timer);
-      this.waiting.delete(visitor);
-      this.admit(visitor);
+    try {
+      for (const [visitor, timer] of this.waiting) {
+        if (this.inFlight >= this.limit) return;
+        clearTimeout(timer);
+        this.waiting.delete(visitor);
+        this.admit(visitor);
+      }
+    } finally {
+      this.isLettingIn = false;
     }
-    this.isLettingIn = false;
   }
 
   private admit(visitor: Visitor): void {

@@ -4,6 +4,7 @@
  */
 import type { RouteSpec } from '#contracts/route';
 import { defaultMaxBodyBytes } from '#contracts/route';
+import { endConnections } from '#platform/end-connections';
 import { SluiceError, toProblem } from '#platform/errors';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -11,7 +12,6 @@ import type { Socket } from 'node:net';
 import { noteIdempotencyKey } from '../creations/idempotency-key.js';
 import { methodsAt } from './methods-at.js';
 import { registerBodyParsers } from './body-parsers.js';
-import { endConnectionsOnClose } from './end-connections.js';
 import type { Caller } from './caller.js';
 import { toSluiceError } from './error-mapping.js';
 import { sendProblem } from './problem.filter.js';
@@ -54,7 +54,11 @@ export interface HttpOptions {
 
 /** Must run before Nest registers its routes (`app.init`). */
 export function prepareServer(fastify: FastifyInstance, options: HttpOptions): void {
-  endConnectionsOnClose(fastify);
+  const end = endConnections(fastify.server);
+  fastify.addHook('preClose', (done) => {
+    end();
+    done();
+  });
   fastify.decorateRequest('caller', undefined);
   fastify.addHook('onRoute', (route) => {
     const limit = route.config?.spec?.maxBodyBytes;
