@@ -214,6 +214,15 @@ describe.each(wayNames)('%s', (name) => {
     });
   });
 
+  it('pipelined requests whose caller hangs up hold nothing any more', async () => {
+    way.upstream.onRequest = () => undefined;
+    const socket = await openSocket(way.gateway.url);
+    socket.write(`${way.head('content-length: 2\r\n')}{}`.repeat(5));
+    await until(() => way.upstream.requests.length > 0, 'the first is upstream');
+    socket.destroy();
+    await until(() => way.gateway.core.inFlight === 0, 'counted out');
+  });
+
   it('Expect: 100-continue is answered here, and goes no further', async () => {
     const socket = await openSocket(way.gateway.url);
     socket.write(way.head('content-length: 2\r\nconnection: close\r\nexpect: 100-continue\r\n'));

@@ -77,6 +77,15 @@ function requestHandler(
   };
 }
 
+/**
+ * Of requests that came in a row on one connection, takes each when the one before is answered, as the fast lane does: of an answer that
+ * waits behind another Node does not say when its caller has gone, and what it held would never be given back.
+ */
+function whenFirst(res: ServerResponse, take: () => void): void {
+  if (res.socket) take();
+  else res.once('socket', take);
+}
+
 /** Longer than those in front keep an idle connection, so that theirs closes first. */
 const keepAliveMs = 65_000;
 const sweepEveryMs = (headersTimeoutMs: number): number => Math.min(5_000, headersTimeoutMs);
@@ -150,12 +159,16 @@ export async function listen(core: Core, settings: ListenSettings): Promise<Data
   const passthrough = createPassthrough(core, settings.trustedProxies);
   const handle = requestHandler(core, passthrough);
   const server = open(settings);
-  server.on('request', (req: IncomingMessage, res: ServerResponse) => handle(req, res, false));
+  server.on('request', (req: IncomingMessage, res: ServerResponse) =>
+    whenFirst(res, () => handle(req, res, false)),
+  );
   // Node drops silently what exceeds its count, the framing fields too. The size of the head is the bound (16 KiB).
   server.maxHeadersCount = 0;
   takeUpgrades(server, passthrough);
   const fast = settings.hasFastLane ? openFast(core, server, settings) : undefined;
-  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => handle(req, res, true));
+  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) =>
+    whenFirst(res, () => handle(req, res, true)),
+  );
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host, port, backlog: 1_024 }, resolve);
