@@ -26,8 +26,18 @@ export function cpuUs(pid: number): number {
 export const childrenOf = (pid: number): number[] =>
   readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
 
+/** Time of all cores so far, in ticks: proc_stat(5), the line "cpu", whose fourth and fifth fields are what nothing used. */
+function coresTicks(): { readonly busy: number; readonly all: number } {
+  const [first = ''] = readFileSync('/proc/stat', 'utf8').split('\n', 1);
+  const ticks = first.split(/ +/).slice(1, 9).map(Number);
+  const all = ticks.reduce((sum, one) => sum + one, 0);
+  return { busy: all - (ticks[3] ?? 0) - (ticks[4] ?? 0), all };
+}
+
 export interface Measured extends LoadResult {
   readonly perSecond: number;
+  /** Share of the time of all cores that was used meanwhile, by whatever program, the load generator too: 0 to 1. */
+  readonly machineBusy: number;
   /** CPU µs per request of each named process. */
   readonly cpuUsPerRequest: Readonly<Record<string, number>>;
 }
@@ -38,17 +48,18 @@ export async function measure(
   pids: Readonly<Record<string, number>>,
 ): Promise<Measured> {
   const snapshot = (): number[] => Object.values(pids).map(cpuUs);
-  const before = snapshot();
+  const [before, coresBefore] = [snapshot(), coresTicks()];
   const { stdout } = await promisify(execFile)(process.execPath, [
     join(here, 'perSecond' in options ? 'open-load-generator.js' : 'load-generator.js'),
     JSON.stringify(options),
   ]);
-  const after = snapshot();
+  const [after, coresAfter] = [snapshot(), coresTicks()];
   const result = LoadResult.parse(JSON.parse(stdout));
   const names = Object.keys(pids);
   return {
     ...result,
     perSecond: result.requests / result.seconds,
+    machineBusy: (coresAfter.busy - coresBefore.busy) / (coresAfter.all - coresBefore.all),
     cpuUsPerRequest: Object.fromEntries(
       names.map((name, i) => [name, ((after[i] ?? 0) - (before[i] ?? 0)) / result.answered]),
     ),

@@ -1,4 +1,7 @@
-/** All contenders in turn, several rounds: closed loop for throughput and CPU, then the same Poisson arrivals for all. Medians of the rounds. */
+/**
+ * All contenders in turn, several rounds: closed loop for throughput and CPU, then the same Poisson arrivals for all at a quarter and
+ * at half of what the gateway can do. Medians of the rounds.
+ */
 import { measure } from '../processes.js';
 import type { Measured } from '../processes.js';
 import { quantile } from '../quantiles.js';
@@ -8,6 +11,8 @@ import type { Stage } from './contenders.js';
 
 export interface Times {
   readonly rounds: number;
+  /** At half load, where neighbouring windows of one program differ by more than programs do. */
+  readonly halfLoadRounds: number;
   readonly closedMs: number;
   readonly openMs: number;
 }
@@ -24,6 +29,7 @@ interface Row {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly cpuUs: number;
+  readonly machineBusy: number;
 }
 
 const median = (values: readonly number[]): number =>
@@ -40,30 +46,33 @@ function medianRow(name: string, all: readonly Measured[]): Row {
     p50Ms: of((one) => one.p50Ms),
     p99Ms: of((one) => one.p99Ms),
     cpuUs: of((one) => one.cpuUsPerRequest['server'] ?? Number.NaN),
+    machineBusy: of((one) => one.machineBusy),
   };
 }
 
-/** Interleaved, so that a slow minute of the machine meets all alike. */
+/** Interleaved, every other round backwards, so that a slow minute of the machine meets all alike. */
 async function inRounds(
   contenders: readonly Contender[],
   rounds: number,
   measureOne: (contender: Contender, round: number) => Promise<Measured>,
 ): Promise<Row[]> {
   const found = contenders.map((): Measured[] => []);
+  const forwards = [...contenders.entries()];
   for (let round = 0; round < rounds; round += 1)
-    for (const [index, contender] of contenders.entries())
+    for (const [index, contender] of round % 2 === 0 ? forwards : forwards.toReversed())
       found[index]?.push(await measureOne(contender, round));
   return contenders.map(({ name }, index) => medianRow(name, found[index] ?? []));
 }
 
-const line = ({ name, perSecond, p50Ms, p99Ms, cpuUs }: Row): string[] => [
+const line = ({ name, perSecond, p50Ms, p99Ms, cpuUs, machineBusy }: Row): string[] => [
   name,
   perSecond.toFixed(0),
   p50Ms.toFixed(2),
   p99Ms.toFixed(2),
   cpuUs.toFixed(1),
+  `${(machineBusy * 100).toFixed(0)} %`,
 ];
-const header = ['program', 'requests/s', 'p50 ms', 'p99 ms', 'CPU µs per request'];
+const header = ['program', 'requests/s', 'p50 ms', 'p99 ms', 'CPU µs per request', 'machine busy'];
 
 const rowOf = (rows: readonly Row[], prefix: string): Row | undefined =>
   rows.find(({ name }) => name.startsWith(prefix));
@@ -95,6 +104,9 @@ function targets(closed: readonly Row[], open: readonly Row[]): string[][] {
   ];
 }
 
+const openTitle = (perSecond: number, share: string): string =>
+  `### Open loop: Poisson arrivals, ${perSecond.toFixed(0)}/s (${share} of the gateway's own maximum) for all`;
+
 /** Markdown of this part. */
 export async function comparePart(stage: Stage, times: Times): Promise<string> {
   const { gateway, peers, direct, request } = stage;
@@ -104,21 +116,34 @@ export async function comparePart(stage: Stage, times: Times): Promise<string> {
   const closed = await inRounds(all, times.rounds, ({ pid, port }) =>
     measure({ ...request, port, connections, warmupMs, durationMs: times.closedMs }, { server: pid }),
   );
-  const perSecond = (rowOf(closed, 'Sluice')?.perSecond ?? 0) / 2;
-  const open = await inRounds(all, times.rounds, ({ pid, port }, seed) =>
-    measure(
-      { ...request, port, connections: openConnections, warmupMs, durationMs: times.openMs, perSecond, seed },
-      { server: pid },
-    ),
-  );
+  const mostPerSecond = rowOf(closed, 'Sluice')?.perSecond ?? 0;
+  const openLoop = (perSecond: number, rounds: number): Promise<Row[]> =>
+    inRounds(all, rounds, ({ pid, port }, seed) =>
+      measure(
+        {
+          ...request,
+          port,
+          connections: openConnections,
+          warmupMs,
+          durationMs: times.openMs,
+          perSecond,
+          seed,
+        },
+        { server: pid },
+      ),
+    );
+  const quarter = await openLoop(mostPerSecond / 4, times.rounds);
+  const half = await openLoop(mostPerSecond / 2, times.halfLoadRounds);
   const absent = stage.missing.map((name) => `${name} is not installed here and was not measured.`);
   return [
     ...absent,
     '### Targets',
-    table(['what', 'ratio'], targets(closed, open)),
+    table(['what', 'ratio'], targets(closed, half)),
     `### Closed loop, ${connections} connections`,
     table(header, closed.map(line)),
-    `### Open loop: Poisson arrivals, ${perSecond.toFixed(0)}/s (half of the gateway's own maximum) for all`,
-    table(header, open.map(line)),
+    openTitle(mostPerSecond / 4, 'a quarter'),
+    table(header, quarter.map(line)),
+    openTitle(mostPerSecond / 2, 'half'),
+    table(header, half.map(line)),
   ].join('\n\n');
 }

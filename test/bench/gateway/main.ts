@@ -16,8 +16,8 @@ import { soakPart } from './soak.js';
 const quick = process.argv.includes('--quick');
 const isSoak = process.argv.includes('--soak');
 const times = quick
-  ? { rounds: 1, closedMs: 1_000, openMs: 1_000 }
-  : { rounds: 7, closedMs: 1_500, openMs: 2_500 };
+  ? { rounds: 1, halfLoadRounds: 1, closedMs: 1_000, openMs: 1_000 }
+  : { rounds: 7, halfLoadRounds: 15, closedMs: 1_500, openMs: 2_500 };
 if (process.argv.includes('--scale')) {
   process.stdout.write(`${await scalePart()}\n`);
   process.exit();
