@@ -10,6 +10,7 @@ const measured = (perSecond: number): Measured => ({
   p95Ms: 2,
   p99Ms: 3,
   perSecond,
+  machineBusy: 1,
   cpuUsPerRequest: { front: perSecond, runner: 1 },
 });
 

@@ -16,6 +16,7 @@ import { nodeConnector } from './node-connector.js';
 import type { Connector, NodeTls, ServerTls } from './node-connector.js';
 import type { AnswerHandler } from './node-lane/answer.js';
 import { NodeLane } from './node-lane/lane.js';
+import { plainConnector } from './node-lane/plain-connector.js';
 import type { NodeRequest } from './node-lane/lane.js';
 
 /** A server that is not Sluice's own. */
@@ -252,11 +253,11 @@ export class Upstreams {
   }
 
   private newConnections(address: string, external: ReplicaSite['external']): Connections {
-    const { maxConnectionsPerNode, hasFastLane } = this.settings;
+    const { maxConnectionsPerNode, hasFastLane, connectTimeoutMs } = this.settings;
     const connecting = connectOptions(this.settings, external && ownTlsOf(external));
-    const { origin } = new URL(address);
+    const { origin, protocol } = new URL(address);
     const lane = {
-      connect: connecting.connect,
+      connect: protocol === 'https:' ? connecting.connect : plainConnector(connectTimeoutMs),
       maxConnections: maxConnectionsPerNode,
       keepAliveMs,
       maxKeepAliveMs,

@@ -5,7 +5,7 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { duplexPair } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import * as fc from 'fast-check';
-import { Client, buildConnector } from 'undici';
+import { Client } from 'undici';
 import { Outbox } from '../outbox.js';
 import { Answer } from './answer.js';
 import type { AnswerControl, AnswerHandler } from './answer.js';
@@ -13,6 +13,7 @@ import { ChunkedBody } from './chunked.js';
 import { NodeConnection } from './connection.js';
 import { NodeLane } from './lane.js';
 import type { NodeLaneSettings, NodeRequest } from './lane.js';
+import { plainConnector } from './plain-connector.js';
 
 const toBytes = (text: string): Buffer => Buffer.from(text, 'latin1');
 
@@ -101,7 +102,7 @@ const ok = (body: string, fields = ''): string =>
 
 function openLane(settings: Partial<NodeLaneSettings> = {}): NodeLane {
   return new NodeLane(node.origin, {
-    connect: buildConnector({ timeout: 5_000 }),
+    connect: plainConnector(5_000),
     maxConnections: 8,
     keepAliveMs: 60_000,
     maxKeepAliveMs: 60_000,
