@@ -304,6 +304,23 @@ describe('a connection', () => {
     expect(node.raw.sockets).toHaveLength(2);
   });
 
+  it('gives pieces that stay as they are while it reads on', async () => {
+    const halves = ['a', 'b'].map((letter) => letter.repeat(10_000));
+    node.raw.onBytes = (socket) =>
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-length: 20000\r\n\r\n${halves[0]}`);
+    const kept: Buffer[] = [];
+    const collector = new Collector();
+    const take = collector.onResponseData.bind(collector);
+    collector.onResponseData = (control, chunk) => {
+      kept.push(chunk);
+      take(control, chunk);
+      if (collector.body === halves[0]) node.raw.sockets[0]?.write(halves[1] ?? '');
+    };
+    openLane().dispatch(get, collector);
+    await collector.result;
+    expect(Buffer.concat(kept).toString()).toBe(halves.join(''));
+  });
+
   it('is given up when a node speaks unasked', async () => {
     const lane = openLane();
     node.raw.onBytes = (socket) => socket.write(ok('one'));

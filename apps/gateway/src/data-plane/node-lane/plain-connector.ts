@@ -3,12 +3,11 @@ import type { Socket } from 'node:net';
 import { buildConnector } from 'undici';
 import type { Connector } from '../node-connector.js';
 
-/** As much as Node would read in one go. */
-const readBytes = 65_536;
+/** As much as Node reads in one go. All connections share it: each read is copied out before the next one. */
+const buffer = Buffer.allocUnsafeSlow(65_536);
 
 /** Its sockets give their data only by the event, as copies; those that stream from them find nothing. @param timeoutMs to connect */
 export function plainConnector(timeoutMs: number): Connector {
-  const buffer = Buffer.allocUnsafeSlow(readBytes);
   return (options, callback) => {
     let opened: Socket | null = null;
     const onread = {
