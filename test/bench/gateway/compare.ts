@@ -4,8 +4,9 @@
  */
 import { measure } from '../processes.js';
 import type { Measured } from '../processes.js';
-import { quantile } from '../quantiles.js';
 import { atLeast, atMost, table } from '../report.js';
+import { byTurns, medians } from '../windows.js';
+import type { Figures } from '../windows.js';
 import type { Contender } from './contender.js';
 import type { Stage } from './contenders.js';
 
@@ -23,45 +24,19 @@ const warmupMs = 500;
 /** Before anything is measured, so that no program is still being compiled. */
 const heatMs = 4_000;
 
-interface Row {
+interface Row extends Figures {
   readonly name: string;
-  readonly perSecond: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly cpuUs: number;
-  readonly machineBusy: number;
 }
 
-const median = (values: readonly number[]): number =>
-  quantile(
-    [...values].sort((a, b) => a - b),
-    0.5,
-  );
-
-function medianRow(name: string, all: readonly Measured[]): Row {
-  const of = (value: (one: Measured) => number): number => median(all.map(value));
-  return {
-    name,
-    perSecond: of((one) => one.perSecond),
-    p50Ms: of((one) => one.p50Ms),
-    p99Ms: of((one) => one.p99Ms),
-    cpuUs: of((one) => one.cpuUsPerRequest['server'] ?? Number.NaN),
-    machineBusy: of((one) => one.machineBusy),
-  };
-}
-
-/** Interleaved, every other round backwards, so that a slow minute of the machine meets all alike. */
+/** By turns, so that a slow minute of the machine meets all alike. */
 async function inRounds(
   contenders: readonly Contender[],
   rounds: number,
   measureOne: (contender: Contender, round: number) => Promise<Measured>,
 ): Promise<Row[]> {
-  const found = contenders.map((): Measured[] => []);
-  const forwards = [...contenders.entries()];
-  for (let round = 0; round < rounds; round += 1)
-    for (const [index, contender] of round % 2 === 0 ? forwards : forwards.toReversed())
-      found[index]?.push(await measureOne(contender, round));
-  return contenders.map(({ name }, index) => medianRow(name, found[index] ?? []));
+  const windows = contenders.map((contender) => (round: number) => measureOne(contender, round));
+  const found = await byTurns(windows, rounds);
+  return contenders.map(({ name }, index) => ({ name, ...medians(found[index] ?? []) }));
 }
 
 const line = ({ name, perSecond, p50Ms, p99Ms, cpuUs, machineBusy }: Row): string[] => [

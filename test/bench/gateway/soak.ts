@@ -1,7 +1,7 @@
 /** Millions of requests through one gateway: whether its memory stays flat. */
 import { readFileSync } from 'node:fs';
 import { measure } from '../processes.js';
-import { quantile } from '../quantiles.js';
+import { median } from '../quantiles.js';
 import { table } from '../report.js';
 import type { Stage } from './contenders.js';
 
@@ -9,12 +9,6 @@ const stepMs = 10_000;
 
 const rssMebibytes = (pid: number): number =>
   Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1_024;
-
-const median = (values: readonly number[]): number =>
-  quantile(
-    [...values].sort((a, b) => a - b),
-    0.5,
-  );
 
 /** Growth from the second quarter of the run, when all is warm, to the last. */
 function growthMebibytes(rss: readonly number[]): number {

@@ -7,7 +7,7 @@ import type { Part } from './part.js';
 import { closedLoop } from './serving.js';
 import type { Config, Server, Stage } from './stage.js';
 import type { Times } from './times.js';
-import { byTurns, medianRatio, medians, totalCpuUs } from './windows.js';
+import { byTurns, medianRatio, medians, totalCpuUs } from '../windows.js';
 
 const fixedSizes = [1, 2, 4, 8, 16, 32] as const;
 const connections = 64;

@@ -9,7 +9,7 @@ import type { BenchModel } from './models.js';
 import type { Part } from './part.js';
 import type { Server, Stage } from './stage.js';
 import type { Times } from './times.js';
-import { byTurns, medianRatio, medians, totalCpuUs } from './windows.js';
+import { byTurns, medianRatio, medians, totalCpuUs } from '../windows.js';
 
 /** For connections to be made and queues to fill; the code is warm already. */
 const rampMs = 100;

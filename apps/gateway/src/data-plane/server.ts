@@ -1,7 +1,7 @@
 /** The public listener: sorts requests by path, and leaves in an orderly way. */
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
+import type { IncomingMessage, RequestListener, Server, ServerOptions, ServerResponse } from 'node:http';
 import type { AddressInfo, BlockList } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServerTls } from '#platform/server-tls';
@@ -158,17 +158,17 @@ export async function listen(core: Core, settings: ListenSettings): Promise<Data
   const { host, port, tls } = settings;
   const passthrough = createPassthrough(core, settings.trustedProxies);
   const handle = requestHandler(core, passthrough);
+  const take =
+    (expectsContinue: boolean): RequestListener =>
+    (req, res) =>
+      whenFirst(res, () => handle(req, res, expectsContinue));
   const server = open(settings);
-  server.on('request', (req: IncomingMessage, res: ServerResponse) =>
-    whenFirst(res, () => handle(req, res, false)),
-  );
+  server.on('request', take(false));
   // Node drops silently what exceeds its count, the framing fields too. The size of the head is the bound (16 KiB).
   server.maxHeadersCount = 0;
   takeUpgrades(server, passthrough);
   const fast = settings.hasFastLane ? openFast(core, server, settings) : undefined;
-  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) =>
-    whenFirst(res, () => handle(req, res, true)),
-  );
+  server.on('checkContinue', take(true));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host, port, backlog: 1_024 }, resolve);

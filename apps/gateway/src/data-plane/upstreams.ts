@@ -16,8 +16,8 @@ import { nodeConnector } from './node-connector.js';
 import type { Connector, NodeTls, ServerTls } from './node-connector.js';
 import type { AnswerHandler } from './node-lane/answer.js';
 import { NodeLane } from './node-lane/lane.js';
-import { plainConnector } from './node-lane/plain-connector.js';
 import type { NodeRequest } from './node-lane/lane.js';
+import { plainConnector } from './node-lane/plain-connector.js';
 
 /** A server that is not Sluice's own. */
 export interface ExternalServer {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Measured } from '../processes.js';
+import type { Measured } from './processes.js';
 import { byTurns, medianRatio, medians } from './windows.js';
 
 const measured = (perSecond: number): Measured => ({

@@ -2,11 +2,11 @@
  * Contenders measured by turns in short windows: what else the machine does meets all of them alike, and a figure is the
  * median of its windows. Ratios are taken window by window, between neighbours in time.
  */
-import type { Measured } from '../processes.js';
-import { median } from '../quantiles.js';
+import type { Measured } from './processes.js';
+import { median } from './quantiles.js';
 
-/** Measures one window. */
-export type Window = () => Promise<Measured>;
+/** Measures one window. @param round from 0: all contenders may be given the same requests in one round */
+export type Window = (round: number) => Promise<Measured>;
 
 /** The windows of each contender, `rounds` of them. Every other round runs backwards, so that nobody is always first. */
 export async function byTurns(contenders: readonly Window[], rounds: number): Promise<Measured[][]> {
@@ -14,7 +14,7 @@ export async function byTurns(contenders: readonly Window[], rounds: number): Pr
   for (let round = 0; round < rounds; round += 1) {
     const order = [...contenders.entries()];
     if (round % 2 === 1) order.reverse();
-    for (const [index, window] of order) windows[index]?.push(await window());
+    for (const [index, window] of order) windows[index]?.push(await window(round));
   }
   return windows;
 }
@@ -28,6 +28,7 @@ export interface Figures {
   readonly p95Ms: number;
   readonly p99Ms: number;
   readonly cpuUs: number;
+  readonly machineBusy: number;
 }
 
 /** The median of each figure by itself. */
@@ -39,6 +40,7 @@ export function medians(windows: readonly Measured[]): Figures {
     p95Ms: of(({ p95Ms }) => p95Ms),
     p99Ms: of(({ p99Ms }) => p99Ms),
     cpuUs: of(totalCpuUs),
+    machineBusy: of(({ machineBusy }) => machineBusy),
   };
 }
 
